@@ -1,0 +1,174 @@
+"""Who is calling: EdDSA access tokens (RFC 8037), verified by every service itself, and the principal in them."""
+
+import time
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+from uuid import UUID
+
+import orjson
+from fastapi import Depends, Request
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import KeySet, OKPKey
+from joserfc.jwt import JWTClaimsRegistry
+
+from ishop.errors import Forbidden, Unauthenticated
+from ishop.settings import Settings
+
+ISSUER = "ishop"
+AUDIENCE = "ishop"
+ALGORITHM = "EdDSA"
+ACCESS_TOKEN_SECONDS = 600
+CACHED_TOKENS = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """The signed-in caller as the token states it; memberships are as old as the token, ten minutes at most."""
+
+    id: UUID
+    roles: frozenset[str] = frozenset()
+    vendors: Mapping[UUID, str] = field(default_factory=dict)
+    organizations: Mapping[UUID, str] = field(default_factory=dict)
+    confirmed: bool = False
+
+    @property
+    def is_office(self) -> bool:
+        """Whether the caller acts for the provincial office (an administrator may do the same)."""
+        return bool(self.roles & {"office", "admin"})
+
+
+class Verifier:
+    """Checks access tokens against the public keys; remembers the good ones until they expire."""
+
+    def __init__(self, keys: KeySet) -> None:
+        self._keys = keys
+        self._claims = JWTClaimsRegistry(
+            iss={"essential": True, "value": ISSUER},
+            aud={"essential": True, "value": AUDIENCE},
+            exp={"essential": True},
+            sub={"essential": True},
+        )
+        self._known: OrderedDict[str, tuple[float, Principal]] = OrderedDict()
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> "Verifier":
+        """The verifier of this process: ISHOP_VERIFY_KEYS (a JWKS), else the public half of ISHOP_SIGNING_KEY."""
+        if settings.verify_keys is not None:
+            return cls(KeySet.import_key_set(_parse(settings.verify_keys)))
+        if settings.signing_key is None:
+            raise ValueError("Set ISHOP_SIGNING_KEY or ISHOP_VERIFY_KEYS.")
+        return cls(KeySet([OKPKey.import_key(_parse(settings.signing_key.get_secret_value()))]))
+
+    def jwks(self) -> dict[str, Any]:
+        """The public keys, as served at /.well-known/jwks.json."""
+        return dict(self._keys.as_dict(private=False))
+
+    def verify(self, token: str) -> Principal:
+        """The principal of a valid token; anything else is Unauthenticated."""
+        known = self._known.get(token)
+        if known is not None:
+            if known[0] > time.time():
+                return known[1]
+            del self._known[token]
+        try:
+            decoded = jwt.decode(token, self._keys, algorithms=[ALGORITHM])
+            self._claims.validate(decoded.claims)
+            principal = _principal(decoded.claims)
+            expires = float(decoded.claims["exp"])
+        except (JoseError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise Unauthenticated from error
+        self._known[token] = (expires, principal)
+        if len(self._known) > CACHED_TOKENS:
+            self._known.popitem(last=False)
+        return principal
+
+    def principal_of(self, authorization: str | None) -> Principal | None:
+        """The caller of a request by its Authorization header; None without one."""
+        if authorization is None:
+            return None
+        scheme, _, token = authorization.partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise Unauthenticated
+        return self.verify(token)
+
+
+class Signer:
+    """Makes access tokens; only the gateway has one."""
+
+    def __init__(self, settings: Settings) -> None:
+        if settings.signing_key is None:
+            raise ValueError("The gateway needs ISHOP_SIGNING_KEY.")
+        self._key = OKPKey.import_key(_parse(settings.signing_key.get_secret_value()))
+        self._key.ensure_kid()
+
+    def sign(self, principal: Principal) -> str:
+        """An access token for `principal`, valid for ten minutes."""
+        issued = int(time.time())
+        claims = {
+            "iss": ISSUER,
+            "aud": AUDIENCE,
+            "sub": str(principal.id),
+            "iat": issued,
+            "exp": issued + ACCESS_TOKEN_SECONDS,
+            "roles": sorted(principal.roles),
+            "vendors": {str(vendor): role for vendor, role in principal.vendors.items()},
+            "organizations": {str(organization): role for organization, role in principal.organizations.items()},
+            "confirmed": principal.confirmed,
+        }
+        return jwt.encode(
+            {"alg": ALGORITHM, "kid": self._key.kid, "typ": "at+jwt"}, claims, self._key, algorithms=[ALGORITHM]
+        )
+
+
+def _parse(text: str) -> Any:
+    return orjson.loads(text)
+
+
+def _principal(claims: Mapping[str, Any]) -> Principal:
+    return Principal(
+        id=UUID(claims["sub"]),
+        roles=frozenset(claims["roles"]),
+        vendors={UUID(vendor): role for vendor, role in claims["vendors"].items()},
+        organizations={UUID(organization): role for organization, role in claims["organizations"].items()},
+        confirmed=claims["confirmed"],
+    )
+
+
+# The guards are coroutines although they wait for nothing: FastAPI runs plain functions in a thread, which costs more
+# than all they do.
+async def signed_in(request: Request) -> Principal:
+    """The caller; anonymous is 401."""
+    principal: Principal | None = request.state.principal
+    if principal is None:
+        raise Unauthenticated
+    return principal
+
+
+async def vendor_member(caller: Annotated[Principal, Depends(signed_in)]) -> Principal:
+    """The caller, who must be a member of a vendor; anybody else is 403."""
+    if not caller.vendors:
+        raise Forbidden
+    return caller
+
+
+async def organization_member(caller: Annotated[Principal, Depends(signed_in)]) -> Principal:
+    """The caller, who must be a member of an organization; anybody else is 403."""
+    if not caller.organizations:
+        raise Forbidden
+    return caller
+
+
+async def office(caller: Annotated[Principal, Depends(signed_in)]) -> Principal:
+    """The caller, who must act for the office; anybody else is 403."""
+    if not caller.is_office:
+        raise Forbidden
+    return caller
+
+
+Caller = Annotated[Principal, Depends(signed_in)]
+VendorMember = Annotated[Principal, Depends(vendor_member)]
+OrganizationMember = Annotated[Principal, Depends(organization_member)]
+Officer = Annotated[Principal, Depends(office)]

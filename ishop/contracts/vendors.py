@@ -1,0 +1,63 @@
+"""What other services may read of vendors, and the functions through which stock is taken, given back and shipped."""
+
+from sqlalchemy import BigInteger, Boolean, Column, Date, Double, MetaData, Table, Text, Uuid, text
+
+published = MetaData(schema="vendors")
+
+vendors = Table(
+    "vendors_v1",
+    published,
+    Column("id", Uuid, primary_key=True),
+    Column("slug", Text),
+    Column("name", Text),
+    Column("status", Text),
+    Column("region_code", Text),
+    Column("latitude", Double),
+    Column("longitude", Double),
+    Column("pkp", Boolean),
+)
+
+stock = Table(
+    "stock_v1",
+    published,
+    Column("sku_id", Uuid, primary_key=True),
+    Column("vendor_id", Uuid),
+    Column("available", BigInteger),
+    Column("in_stock", Boolean),
+)
+
+certificates = Table(
+    "certificates_v1",
+    published,
+    Column("vendor_id", Uuid),
+    Column("product_id", Uuid),
+    Column("kind", Text),
+    Column("number", Text),
+    Column("valid_from", Date),
+    Column("valid_until", Date),
+)
+
+memberships = Table(
+    "memberships_v1",
+    published,
+    Column("user_id", Uuid),
+    Column("vendor_id", Uuid),
+    Column("vendor_name", Text),
+    Column("role", Text),
+)
+
+RESERVE = text(
+    "SELECT sku_id, requested, available FROM vendors.reserve_v1("
+    "CAST(:vendor_order_ids AS uuid[]), CAST(:sku_ids AS uuid[]), CAST(:quantities AS bigint[]), "
+    "CAST(:actor AS uuid), CAST(:request_id AS text))"
+)
+"""Takes all lines or none; the rows are the skus that are short. To be the last lock of the transaction."""
+
+RELEASE = text(
+    "SELECT vendors.release_v1(CAST(:vendor_order_ids AS uuid[]), :out_of_stock, CAST(:reason AS text), "
+    "CAST(:actor AS uuid), CAST(:request_id AS text))"
+)
+"""Gives back what the vendor orders hold; again does nothing. out_of_stock also lowers on_hand."""
+
+SHIP = text("SELECT vendors.ship_v1(CAST(:vendor_order_id AS uuid), CAST(:actor AS uuid), CAST(:request_id AS text))")
+"""The goods left: on_hand and reserved fall; again does nothing."""

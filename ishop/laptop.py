@@ -1,0 +1,110 @@
+"""The servers of one laptop: PostgreSQL, and Meilisearch where its program is found, with their data in ISHOP_HOME."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import asyncpg
+from pydantic import SecretStr
+
+from ishop import migrations
+from ishop.home import Progress, Secrets, StartupError, default_home, load_secrets, take_lock
+from ishop.meili_process import EmbeddedMeilisearch, find_meilisearch
+from ishop.postgres import EmbeddedPostgres
+from ishop.roles import bootstrap
+from ishop.settings import Role, Settings
+
+
+def home_of(settings: Settings, progress: Progress) -> Path:
+    """ISHOP_HOME where it is set, else the place for this checkout."""
+    if "home" in settings.model_fields_set:
+        return settings.home.expanduser().resolve()
+    return default_home(Path.cwd(), progress)
+
+
+def database_is_given(settings: Settings) -> bool:
+    """Whether the operator brings the database (compose, cluster), so that none is to be started here."""
+    return "database_host" in settings.model_fields_set
+
+
+@asynccontextmanager
+async def servers(settings: Settings, progress: Progress) -> AsyncIterator[Settings]:
+    """Start what the market needs, migrated to the newest revision; the settings that reach it. Stopped at the end.
+
+    Raises StartupError when the home is in use by another market or cannot be used.
+    """
+    if database_is_given(settings):
+        yield settings
+        return
+    home = home_of(settings, progress)
+    async with AsyncExitStack() as stack:
+        postgres = await stack.enter_async_context(EmbeddedPostgres(home, progress=progress))
+        secrets = load_secrets(home)
+        meili_port = None
+        if settings.meili_url is None and find_meilisearch() is not None:
+            meilisearch = await stack.enter_async_context(
+                EmbeddedMeilisearch(home, secrets.meili_key, progress=progress)
+            )
+            meili_port = meilisearch.port
+        local = _local_settings(settings, home, secrets, postgres.port, meili_port)
+        await bootstrap(
+            postgres.superuser_dsn, local.database_name, dict.fromkeys(Role, local.database_password.get_secret_value())
+        )
+        await asyncio.to_thread(migrations.upgrade, local.database_dsn(Role.migrator))
+        yield local
+
+
+@asynccontextmanager
+async def reached(settings: Settings, progress: Progress) -> AsyncIterator[Settings]:
+    """The settings of the market of this home: of the one that runs, else of servers started for the time being."""
+    if not database_is_given(settings):
+        home = home_of(settings, progress)
+        running = _running(settings, home)
+        if running is None:
+            async with servers(settings, progress) as local:
+                yield local
+            return
+        settings = running
+    yield settings
+
+
+async def is_empty(settings: Settings) -> bool:
+    """Whether the market has no vendor yet."""
+    connection = await asyncpg.connect(settings.database_dsn(Role.migrator))
+    try:
+        return not await connection.fetchval("SELECT EXISTS (SELECT FROM vendors.vendors)")
+    finally:
+        await connection.close()
+
+
+def _running(settings: Settings, home: Path) -> Settings | None:
+    """The settings of the market that another process runs on this home; None when nobody does."""
+    if not (home / "postgres.lock").exists():
+        return None
+    try:
+        take_lock(home / "postgres.lock", "").close()
+    except StartupError:
+        port = int((home / "postgres.port").read_text())
+        return _local_settings(settings, home, load_secrets(home), port, _meilisearch_port(home))
+    return None
+
+
+def _meilisearch_port(home: Path) -> int | None:
+    try:
+        take_lock(home / "meilisearch.lock", "").close()
+    except StartupError:
+        return int((home / "meilisearch.port").read_text())
+    return None
+
+
+def _local_settings(settings: Settings, home: Path, secrets: Secrets, port: int, meili_port: int | None) -> Settings:
+    changes: dict[str, object] = {
+        "home": home,
+        "database_port": port,
+        "database_password": SecretStr(secrets.database_password),
+        "signing_key": settings.signing_key or SecretStr(secrets.signing_key),
+    }
+    if meili_port is not None:
+        changes |= {"meili_url": f"http://127.0.0.1:{meili_port}", "meili_key": SecretStr(secrets.meili_key)}
+    return settings.model_copy(update=changes)

@@ -1,0 +1,199 @@
+"""The one renderer of errors: RFC 9457 application/problem+json in the caller's language, never a stack trace."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+import structlog
+from asyncpg import exceptions as pg
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import Field
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from ishop.context import request_id
+from ishop.errors import (
+    AppError,
+    InternalError,
+    InvalidRequest,
+    Language,
+    MalformedRequest,
+    MethodNotAllowed,
+    NotFound,
+    Unavailable,
+    UnsupportedMediaType,
+)
+from ishop.schemas import Schema
+
+log = structlog.get_logger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+POINTER_ESCAPES = str.maketrans({"~": "~0", "/": "~1"})
+# Lock waits, deadlocks, serialization failures, shutdowns and lost connections: worth another try, nothing was written.
+TRANSIENT = (
+    pg.LockNotAvailableError,
+    pg.DeadlockDetectedError,
+    pg.SerializationError,
+    pg.QueryCanceledError,
+    pg.OperatorInterventionError,
+    pg.TooManyConnectionsError,
+    pg.PostgresConnectionError,
+    pg.InterfaceError,
+    pg.IdleInTransactionSessionTimeoutError,
+    ConnectionError,
+)
+
+
+class FieldError(Schema):
+    """One wrong part of a request."""
+
+    pointer: str = Field(examples=["/lines/3/quantity"])
+    code: str = Field(examples=["greater_than_equal"])
+    detail: str
+
+
+class Problem(Schema):
+    """RFC 9457 problem details; `code` is stable, `detail` is in the caller's language."""
+
+    type: str = Field(examples=["about:blank"])
+    title: str
+    status: int
+    code: str = Field(examples=["insufficient_stock"])
+    detail: str
+    errors: list[dict[str, Any]] = []
+    request_id: str | None = None
+
+
+def language_of(accept_language: str | None) -> Language:
+    """`en` where the caller prefers English to Indonesian, otherwise `id`."""
+    best: dict[str, float] = {}
+    for part in (accept_language or "").lower().split(","):
+        tag, _, parameters = part.partition(";")
+        match = re.search(r"q=([01](?:\.\d{0,3})?)", parameters)
+        weight = float(match[1]) if match else 1.0
+        best.setdefault(tag.strip().split("-")[0], weight)
+    return "en" if best.get("en", 0.0) > best.get("id", best.get("*", 0.0) if "en" not in best else 0.0) else "id"
+
+
+def pointer(parts: Sequence[str | int]) -> str:
+    """A JSON pointer (RFC 6901) of a path into the request."""
+    return "".join(f"/{str(part).translate(POINTER_ESCAPES)}" for part in parts)
+
+
+def problem_response(error: AppError, language: Language) -> Response:
+    """The answer for an expected failure."""
+    body = {
+        "type": "about:blank",
+        "title": error.code.replace("_", " ").capitalize(),
+        "status": error.status,
+        "code": error.code,
+        "detail": error.detail(language),
+        "errors": error.errors,
+        "request_id": request_id.get(),
+    }
+    headers = {"Content-Language": language, "Cache-Control": "no-store", **error.headers}
+    return Response(orjson.dumps(body, default=str), error.status, headers, MEDIA_TYPE)
+
+
+def responses(*errors: type[AppError]) -> dict[int | str, dict[str, Any]]:
+    """The `responses=` of a route: which problems it may answer, by code."""
+    documented: dict[int | str, dict[str, Any]] = {}
+    for error in errors:
+        entry = documented.setdefault(
+            error.status,
+            {"model": Problem, "description": "", "content": {MEDIA_TYPE: {"examples": {}}}},
+        )
+        summary = (error.__doc__ or error.code).partition(": ")[2] or error.code
+        entry["description"] = " ".join(filter(None, [entry["description"], f"`{error.code}`: {summary}"]))
+        entry["content"][MEDIA_TYPE]["examples"][error.code] = {
+            "value": {
+                "type": "about:blank",
+                "title": error.code.replace("_", " ").capitalize(),
+                "status": error.status,
+                "code": error.code,
+                "detail": re.sub(r"\{(\w+)\}", r"…", error.sentence["en"]),
+                "errors": [],
+                "request_id": "0198c5b7-6f0e-7d3a-9f0e-2f4f3f1f6a10",
+            }
+        }
+    return documented
+
+
+def from_validation(problems: Sequence[Mapping[str, Any]]) -> AppError:
+    """What FastAPI found wrong, as our error; the values themselves are never echoed."""
+    first = problems[0]
+    if first["type"] == "json_invalid":
+        return MalformedRequest(reason=f"the JSON is broken near byte {first['loc'][-1]}")
+    if first["type"] in {"model_attributes_type", "dict_type"} and tuple(first["loc"]) == ("body",):
+        if isinstance(first.get("input"), bytes):
+            return UnsupportedMediaType(expected="application/json")
+    return InvalidRequest(
+        errors=[
+            {
+                "pointer": pointer(problem["loc"][1:]),
+                "in": problem["loc"][0],
+                "code": problem["type"],
+                "detail": problem["msg"],
+            }
+            for problem in problems
+        ]
+    )
+
+
+def from_database(error: DBAPIError) -> AppError:
+    """A database error as our answer: transient ones are 503, everything else is our bug."""
+    cause = error.orig.__cause__ if error.orig is not None else None
+    if error.connection_invalidated or isinstance(cause, TRANSIENT):
+        return Unavailable()
+    return InternalError()
+
+
+def install(app: FastAPI) -> None:
+    """Render every failure of `app` as a problem."""
+
+    def answer(request: Request, error: AppError) -> Response:
+        return problem_response(error, language_of(request.headers.get("accept-language")))
+
+    async def on_app_error(request: Request, error: Exception) -> Response:
+        return answer(request, error if isinstance(error, AppError) else InternalError())
+
+    async def on_validation(request: Request, error: Exception) -> Response:
+        return answer(
+            request, from_validation(error.errors()) if isinstance(error, RequestValidationError) else InternalError()
+        )
+
+    async def on_http(request: Request, error: Exception) -> Response:
+        status = error.status_code if isinstance(error, HTTPException) else 500
+        known: dict[int, AppError] = {
+            400: MalformedRequest(reason="the body is not valid JSON"),
+            404: NotFound(),
+            405: MethodNotAllowed(headers=getattr(error, "headers", None)),
+        }
+        return answer(request, known.get(status, InternalError()))
+
+    async def on_unavailable(request: Request, error: Exception) -> Response:
+        log.warning("database unavailable", error=type(error).__name__)
+        return answer(request, Unavailable())
+
+    async def on_database(request: Request, error: Exception) -> Response:
+        rendered = from_database(error) if isinstance(error, DBAPIError) else InternalError()
+        log.log(40 if rendered.status == InternalError.status else 30, "database error", exc_info=error)
+        return answer(request, rendered)
+
+    async def on_bug(request: Request, error: Exception) -> Response:
+        log.error("unhandled error", exc_info=error)
+        return answer(request, InternalError())
+
+    app.add_exception_handler(AppError, on_app_error)
+    app.add_exception_handler(RequestValidationError, on_validation)
+    app.add_exception_handler(HTTPException, on_http)
+    app.add_exception_handler(PoolTimeout, on_unavailable)
+    app.add_exception_handler(ConnectionError, on_unavailable)
+    app.add_exception_handler(pg.InterfaceError, on_unavailable)
+    app.add_exception_handler(pg.PostgresError, on_unavailable)
+    app.add_exception_handler(DBAPIError, on_database)
+    app.add_exception_handler(Exception, on_bug)

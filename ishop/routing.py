@@ -1,0 +1,144 @@
+"""The route class of all services: one request is one unit of work, committed before the answer leaves.
+
+It settles in one place what every route owes its callers: a readable request, a known principal before anything else is
+looked at, no unknown query parameter, one database session, and the Idempotency-Key.
+"""
+
+import re
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
+from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.responses import Response
+
+from ishop import idempotency
+from ishop.auth import Principal, signed_in
+from ishop.errors import InvalidRequest, Language, MalformedRequest, Unauthenticated, UnsupportedMediaType
+from ishop.problems import language_of
+
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+
+SAFE_METHODS = frozenset({"GET", "HEAD"})
+# PostgreSQL text cannot hold NUL. In JSON it can only be written as \u0000 behind an even number of backslashes.
+ESCAPED_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+
+
+class ServiceRoute(APIRoute):
+    """A route with its unit of work. Nothing else in the project commits a request's transaction."""
+
+    def get_route_handler(self) -> Handler:
+        handle = super().get_route_handler()
+        known_parameters = frozenset(_query_names(self.dependant))
+        needs_caller = _uses(self.dependant, signed_in)
+        reads_json = self.body_field is not None and "form" not in type(self.body_field.field_info).__name__.lower()
+
+        async def serve(request: Request) -> Response:
+            request.state.principal = request.app.state.verifier.principal_of(request.headers.get("authorization"))
+            if needs_caller and request.state.principal is None:
+                raise Unauthenticated
+            _check_query(request, known_parameters)
+            if reads_json:
+                await _check_body(request)
+            if request.method in SAFE_METHODS:
+                async with request.app.state.database.reading() as session:
+                    request.state.session = session
+                    return await handle(request)
+            principal: Principal | None = request.state.principal
+            key = idempotency.key_of(request)
+            if key is None or principal is None or request.method != "POST":
+                return await _work(request, handle)
+            async with request.app.state.gates.passing(str(principal.id), key):
+                return await _work_once(request, handle, str(principal.id), key)
+
+        return serve
+
+
+async def _work(request: Request, handle: Handler) -> Response:
+    async with request.app.state.database.writing() as session:
+        request.state.session = session
+        response = await handle(request)
+        await session.commit()
+        return response
+
+
+async def _work_once(request: Request, handle: Handler, principal: str, key: str) -> Response:
+    async with request.app.state.database.writing() as session:
+        request.state.session = session
+        first_answer = await idempotency.claim(session, principal, key, request)
+        if first_answer is not None:
+            return first_answer
+        response = await handle(request)
+        await idempotency.store(session, principal, key, response)
+        await session.commit()
+        return response
+
+
+def _check_query(request: Request, known: frozenset[str]) -> None:
+    if "%00" in request.url.query or "\0" in request.url.path:
+        raise MalformedRequest(reason="the address holds a NUL byte")
+    unknown = [name for name in request.query_params if name not in known]
+    if unknown:
+        raise InvalidRequest(
+            errors=[
+                {
+                    "pointer": f"/{name}",
+                    "in": "query",
+                    "code": "unknown_parameter",
+                    "detail": "There is no such parameter.",
+                }
+                for name in unknown
+            ]
+        )
+
+
+async def _check_body(request: Request) -> None:
+    body = await request.body()
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if body and media_type != "application/json":
+        raise UnsupportedMediaType(expected="application/json")
+    try:
+        body.decode()
+    except UnicodeDecodeError as error:
+        raise MalformedRequest(reason="the body is not UTF-8") from error
+    if b"\0" in body or ESCAPED_NUL.search(body):
+        raise MalformedRequest(reason="the body holds a NUL character")
+
+
+def _query_names(dependant: Dependant) -> set[str]:
+    """The names of all query parameters, those inside a parameter model included."""
+    names: set[str] = set()
+    for field in dependant.query_params:
+        model = getattr(field.field_info.annotation, "model_fields", None)
+        if model is None:
+            names.add(field.alias)
+        else:
+            names.update(inner.alias or name for name, inner in model.items())
+    for inner_dependant in dependant.dependencies:
+        names |= _query_names(inner_dependant)
+    return names
+
+
+def _uses(dependant: Dependant, call: object) -> bool:
+    return dependant.call is call or any(_uses(inner, call) for inner in dependant.dependencies)
+
+
+async def _session(request: Request) -> AsyncSession:
+    session: AsyncSession = request.state.session
+    return session
+
+
+async def _language(request: Request) -> Language:
+    return language_of(request.headers.get("accept-language"))
+
+
+Session = Annotated[AsyncSession, Depends(_session)]
+CallerLanguage = Annotated[Language, Depends(_language)]
+IdempotencyKey = Annotated[str, Depends(idempotency.required_key)]
+
+
+def service_router(*, tags: list[str]) -> APIRouter:
+    """A router whose routes are units of work."""
+    return APIRouter(route_class=ServiceRoute, tags=list(tags))

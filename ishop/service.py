@@ -1,0 +1,70 @@
+"""The service factory: every service is the same kind of FastAPI application around its routers."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from fastapi import APIRouter, FastAPI
+from fastapi.routing import APIRoute
+from sqlalchemy import text
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from ishop import problems
+from ishop.auth import Verifier
+from ishop.database import Database
+from ishop.idempotency import Gates
+from ishop.pagination import Cursors
+from ishop.settings import Role, Settings
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """What all services of one process share."""
+
+    settings: Settings
+    verifier: Verifier
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Runtime":
+        """The runtime of a process with these settings."""
+        return cls(settings, Verifier.from_settings(settings))
+
+
+def create_service(name: str, role: Role, routers: Iterable[APIRouter], runtime: Runtime) -> FastAPI:
+    """A service: `app.state` holds its `database` (close it when the process ends), `verifier`, `cursors` and `gates`."""
+    app = FastAPI(
+        title=f"i-Shop {name}",
+        version="1",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        generate_unique_id_function=operation_id,
+    )
+    app.state.runtime = runtime
+    app.state.database = Database(runtime.settings, role)
+    app.state.verifier = runtime.verifier
+    app.state.cursors = Cursors(runtime.settings)
+    app.state.gates = Gates()
+    problems.install(app)
+    for router in routers:
+        app.include_router(router)
+    app.add_route("/healthz", healthz, include_in_schema=False)
+    app.add_route("/readyz", readyz, include_in_schema=False)
+    return app
+
+
+def operation_id(route: APIRoute) -> str:
+    """A stable operationId: the feature and what is done to it, such as `orders_place`."""
+    return f"{route.tags[0]}_{route.name}".replace("-", "_").replace(" ", "_")
+
+
+async def healthz(_: Request) -> Response:
+    """The process lives."""
+    return JSONResponse({"status": "ok"})
+
+
+async def readyz(request: Request) -> Response:
+    """The process can serve: its database answers. A failure is the 503 problem."""
+    async with request.app.state.database.reading() as session:
+        await session.execute(text("SELECT 1"))
+    return JSONResponse({"status": "ok"})

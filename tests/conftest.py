@@ -1,0 +1,101 @@
+"""Fixtures: one PostgreSQL a test process, templates made once, a clone for every test that writes."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import date
+
+import asyncpg
+import pytest
+from pydantic import SecretStr
+
+from demo.accounts import create_accounts
+from demo.market import build_market
+from ishop import migrations
+from ishop.home import load_secrets
+from ishop.postgres import EmbeddedPostgres
+from ishop.roles import bootstrap
+from ishop.settings import Role, Settings
+from tests.databases import Cluster, TestDatabase
+from tests.ishop.homes import temporary_home
+from tests.markets import TestMarket, running_market
+
+VENDORS, PRODUCTS = 40, 240
+MEILISEARCH_MISSING = (
+    "SEARCH NOT TESTED AGAINST MEILISEARCH: no `meilisearch` program on PATH and no MEILI_URL. "
+    "See README, 'Search', for how to get one."
+)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say loudly what was not tested."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    if any(MEILISEARCH_MISSING in str(report.longrepr) for report in skipped):
+        terminalreporter.write_line(MEILISEARCH_MISSING, red=True, bold=True)
+
+
+@pytest.fixture(scope="session")
+async def cluster() -> AsyncIterator[Cluster]:
+    """A PostgreSQL for this test process. What it holds may be lost, so it does not wait for the disk."""
+    with temporary_home() as home:
+        async with EmbeddedPostgres(home, settings={"fsync": "off", "full_page_writes": "off"}) as server:
+            secrets = load_secrets(home)
+            settings = Settings(
+                _env_file=None,
+                database_host=server.host,
+                database_port=server.port,
+                database_password=SecretStr(secrets.database_password),
+                signing_key=SecretStr(secrets.signing_key),
+                rate_limits=False,
+                meili_url=None,
+            )
+            yield Cluster(server.superuser_dsn, settings)
+
+
+@pytest.fixture(scope="session")
+async def migrated_template(cluster: Cluster) -> TestDatabase:
+    """A migrated database without data; never connected to, only cloned."""
+    database = cluster.named("migrated")
+    await bootstrap(
+        cluster.superuser_dsn, "migrated", dict.fromkeys(Role, cluster.settings.database_password.get_secret_value())
+    )
+    await asyncio.to_thread(migrations.upgrade, database.dsn(Role.migrator))
+    return database
+
+
+@pytest.fixture(scope="session")
+async def market_template(cluster: Cluster, migrated_template: TestDatabase) -> AsyncIterator[TestDatabase]:
+    """A small demo market with its accounts; never connected to, only cloned."""
+    async with cluster.clone(migrated_template) as database:
+        dsn = database.dsn(Role.migrator)
+        await build_market(dsn, vendors=VENDORS, products=PRODUCTS, today=date.today(), progress=lambda *_: None)  # noqa: DTZ011 - the market's certificates are dated by the day of the test.
+        connection = await asyncpg.connect(dsn)
+        await create_accounts(connection)
+        await connection.close()
+        yield database
+
+
+@pytest.fixture
+async def database(cluster: Cluster, migrated_template: TestDatabase) -> AsyncIterator[TestDatabase]:
+    """A migrated database without data."""
+    async with cluster.clone(migrated_template) as clone:
+        yield clone
+
+
+@pytest.fixture
+async def empty_database(database: TestDatabase) -> TestDatabase:
+    """A migrated database without data, for what fills it."""
+    return database
+
+
+@pytest.fixture
+async def market(cluster: Cluster, market_template: TestDatabase) -> AsyncIterator[TestMarket]:
+    """A market of its own for one test."""
+    async with cluster.clone(market_template) as clone, running_market(clone) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+async def shared_market(cluster: Cluster, market_template: TestDatabase) -> AsyncIterator[TestMarket]:
+    """A market that the tests of one module share: for tests that only read, or touch only what they made."""
+    async with cluster.clone(market_template) as clone, running_market(clone) as running:
+        yield running
