@@ -35,8 +35,10 @@ def start_child(
 
     It runs as `account` (None: as ourselves), in its own session so that Ctrl-C reaches only us, with both outputs
     appended to `log`. Raises RuntimeError outside the main thread: Linux sends the signal when the *thread* that
-    started the child ends.
+    started the child ends. Raises StartupError on other systems, which have no such signal.
     """
+    if sys.platform != "linux":
+        raise StartupError("Servers are started here on Linux only. Elsewhere use `docker compose up`.")
     if threading.current_thread() is not threading.main_thread():
         raise RuntimeError("Start server programs from the main thread: they end with the thread that started them.")
     identity = (child_exec.STAY, child_exec.STAY) if account is None else (account.uid, account.gid)

@@ -30,7 +30,7 @@ from ishop.up import asked_to_stop, listen, serve, work, working_market
 
 P = ParamSpec("P")
 DEMO_PASSWORD: Final = "ishop-demo"  # noqa: S105 - printed for everybody; these accounts exist in development only.
-PICK_TOKEN: Final = r"""sed 's/.*"access_token":"\([^"]*\)".*/\1/'"""
+PICK_FROM_ANSWER: Final = r"""sed 's/.*"access_token":"\([^"]*\)".*/\1/'"""
 STANDARD_VENDORS: Final = 453
 STANDARD_PRODUCTS: Final = 1600
 
@@ -102,7 +102,7 @@ async def up() -> None:
     logs.configure(settings)
     stop = asked_to_stop()
     with listen(settings) as door:
-        async with servers(settings, say) as local:
+        async with servers(settings, say, stop=stop) as local:
             if settings.env is Environment.development and await is_empty(local):
                 await _fill(local, STANDARD_VENDORS, STANDARD_PRODUCTS, 1)
             await _bring_index_up(local)
@@ -162,6 +162,9 @@ async def migrate(
         return
     settings = get_settings()
     if database_is_given(settings):
+        if settings.superuser_dsn is not None:
+            passwords = dict.fromkeys(Role, settings.database_password.get_secret_value())
+            await bootstrap(settings.superuser_dsn.get_secret_value(), settings.database_name, passwords)
         await asyncio.to_thread(migrations.upgrade, settings.database_dsn(Role.migrator), to)
     else:
         async with reached(settings, say) as local:
@@ -325,7 +328,7 @@ async def _check_migrations() -> None:
     """Up, compare with the models, down to nothing and up again, on a server that is thrown away."""
     with tempfile.TemporaryDirectory(prefix="ishop-check-") as directory:
         parent = Path(directory)
-        parent.chmod(0o755)
+        await asyncio.to_thread(parent.chmod, 0o755)  # The server may run as another user.
         async with EmbeddedPostgres(parent / "home", settings={"fsync": "off"}, progress=say) as server:
             settings = Settings(database_port=server.port)
             password = settings.database_password.get_secret_value()
@@ -368,7 +371,7 @@ def _welcome(settings: Settings) -> None:
     for line in (
         f"curl -s '{url}/v1/search/products?q=gula+arn&per_page=2'",
         token,
-        f"""curl -s {url}/v1/me -H "Authorization: Bearer $({token} | {PICK_TOKEN})\"""",
+        f"""curl -s {url}/v1/me -H "Authorization: Bearer $({token} | {PICK_FROM_ANSWER})\"""",
     ):
         console.print(f"  {line}", soft_wrap=True, markup=False, highlight=False)
     console.print("Play the scenario with `make demo` in another terminal. Stop with Ctrl-C.\n")

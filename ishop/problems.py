@@ -64,7 +64,7 @@ class Problem(Schema):
     status: int
     code: str = Field(examples=["insufficient_stock"])
     detail: str
-    errors: list[dict[str, Any]] = []
+    errors: list[dict[str, Any]] = Field(default_factory=list)
     request_id: str | None = None
 
 
@@ -128,9 +128,8 @@ def from_validation(problems: Sequence[Mapping[str, Any]]) -> AppError:
     first = problems[0]
     if first["type"] == "json_invalid":
         return MalformedRequest(reason=f"the JSON is broken near byte {first['loc'][-1]}")
-    if first["type"] in {"model_attributes_type", "dict_type"} and tuple(first["loc"]) == ("body",):
-        if isinstance(first.get("input"), bytes):
-            return UnsupportedMediaType(expected="application/json")
+    if tuple(first["loc"]) == ("body",) and isinstance(first.get("input"), bytes):
+        return UnsupportedMediaType(expected="application/json")
     return InvalidRequest(
         errors=[
             {

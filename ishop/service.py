@@ -31,7 +31,7 @@ class Runtime:
 
 
 def create_service(name: str, role: Role, routers: Iterable[APIRouter], runtime: Runtime) -> FastAPI:
-    """A service: `app.state` holds its `database` (close it when the process ends), `verifier`, `cursors` and `gates`."""
+    """A service; `app.state` holds its `database` (close it at the end), `verifier`, `cursors` and `gates`."""
     app = FastAPI(
         title=f"i-Shop {name}",
         version="1",

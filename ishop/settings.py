@@ -33,7 +33,9 @@ DEVELOPMENT_PASSWORD = "ishop-development"  # noqa: S105 - the public developmen
 class Settings(BaseSettings):
     """Everything an operator may set. Names are the environment variables without `ISHOP_`."""
 
-    model_config = SettingsConfigDict(env_prefix="ISHOP_", env_file=".env", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="ISHOP_", env_file=".env", frozen=True, extra="ignore", populate_by_name=True
+    )
 
     env: Environment = Environment.development
     home: Path = Path(".ishop")
@@ -46,6 +48,7 @@ class Settings(BaseSettings):
     database_port: int = 5432
     database_name: str = "ishop"
     database_password: SecretStr = SecretStr(DEVELOPMENT_PASSWORD)
+    superuser_dsn: SecretStr | None = None
     database_pool: int = Field(default=20, ge=1, le=100)
 
     meili_url: str | None = Field(default=None, validation_alias="MEILI_URL")

@@ -16,16 +16,25 @@ from ishop.settings import Role, Settings
 from ishop.worker import run_worker
 
 SHUTDOWN_SECONDS = 10
-STARTED_POLL_SECONDS = 0.01
 
 
 class Server(uvicorn.Server):
     """uvicorn, with the signals left to us: it would raise them again before the other parts are stopped."""
 
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Leave the handlers alone."""
         yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, then say so."""
+        await super().startup(sockets)
+        if self.started:
+            self._ready()
 
 
 def listen(settings: Settings) -> socket.socket:
@@ -55,22 +64,17 @@ def asked_to_stop() -> asyncio.Event:
 
 async def serve(app: ASGIApp, door: socket.socket, stop: asyncio.Event, *, ready: Callable[[], None]) -> None:
     """Answer at `door` until `stop`, then finish what was begun; `ready` is called when the first request may come."""
-    server = Server(
-        uvicorn.Config(
-            app,
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=SHUTDOWN_SECONDS,
-        )
+    config = uvicorn.Config(
+        app,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
+    server = Server(config, ready)
     serving = asyncio.create_task(server.serve(sockets=[door]))
     stopping = asyncio.create_task(stop.wait())
-    while not server.started and not serving.done():
-        await asyncio.sleep(STARTED_POLL_SECONDS)
-    if server.started:
-        ready()
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
     server.should_exit = True
     stopping.cancel()

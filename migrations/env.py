@@ -1,4 +1,4 @@
-"""Runs the revisions as `ishop_migrator`, one runner at a time, with short lock waits so that the old code keeps serving."""
+"""Runs the revisions as `ishop_migrator`, one runner at a time, with short lock waits: the old code keeps serving."""
 
 import asyncio
 
@@ -13,7 +13,7 @@ from migrations.helpers import SCHEMAS
 ONE_RUNNER_LOCK = 7_051_220
 
 
-def is_ours(name: str | None, kind: str, parents: object) -> bool:
+def is_ours(name: str | None, kind: str, _parents: object) -> bool:
     """Autogenerate looks at our schemas only; the queue's tables in `ops` are made from its own rendered DDL."""
     if kind == "schema":
         return name in SCHEMAS and name != "ops"

@@ -1,4 +1,4 @@
-"""What other services may read of the catalog: published, versioned views. The prices of an order come from here only."""
+"""What other services may read of the catalog: published, versioned views. An order takes its prices from here only."""
 
 from sqlalchemy import ARRAY, BigInteger, Boolean, Column, Date, Integer, MetaData, Numeric, Table, Text, Uuid
 

@@ -62,8 +62,8 @@ BEGIN
 END
 $$
 --;
-CREATE FUNCTION ops.answer_v1(p_principal text, p_key text, p_status integer, p_headers jsonb, p_body bytea) RETURNS void
-LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+CREATE FUNCTION ops.answer_v1(p_principal text, p_key text, p_status integer, p_headers jsonb, p_body bytea)
+RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     UPDATE ops.idempotency_keys SET status = p_status, headers = p_headers, body = p_body
     WHERE principal = p_principal AND key = p_key AND status IS NULL
 $$

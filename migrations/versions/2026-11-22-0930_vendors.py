@@ -1,4 +1,4 @@
-"""Schema vendors: producers, certificates, stock with its movements and reservations, and what other services may use."""
+"""Schema vendors: producers, certificates, stock with its movements and reservations, and what is published of it."""
 
 from alembic import op
 
@@ -59,7 +59,11 @@ CREATE TABLE vendors.vendors (
 --;
 COMMENT ON COLUMN vendors.vendors.pkp IS 'Pengusaha Kena Pajak: only such a vendor charges PPN'
 --;
-CREATE INDEX ix_vendors_region_code ON vendors.vendors (region_code, id)
+CREATE INDEX ix_vendors_name ON vendors.vendors (name, id) WHERE status = 'active'
+--;
+CREATE INDEX ix_vendors_created_at ON vendors.vendors (created_at, id) WHERE status = 'active'
+--;
+CREATE INDEX ix_vendors_region_code ON vendors.vendors (region_code, name, id) WHERE status = 'active'
 --;
 CREATE TABLE vendors.vendor_members (
     vendor_id uuid NOT NULL CONSTRAINT fk_vendor_members_vendor_id_vendors REFERENCES vendors.vendors,
@@ -102,7 +106,8 @@ CREATE TABLE vendors.stock (
     CONSTRAINT ck_stock_shortfall CHECK (shortfall >= 0)
 ) WITH (fillfactor = 70)
 --;
-COMMENT ON COLUMN vendors.stock.version IS 'Moves only when on_hand is changed by the vendor or by shipping, never by a reservation'
+COMMENT ON COLUMN vendors.stock.version IS
+    'Moves only when on_hand is changed by the vendor or by shipping, never by a reservation'
 --;
 CREATE INDEX ix_stock_vendor_id ON vendors.stock (vendor_id, sku_id)
 --;
@@ -132,7 +137,8 @@ CREATE TABLE vendors.reservations (
     vendor_order_id uuid NOT NULL,
     sku_id uuid NOT NULL CONSTRAINT fk_reservations_sku_id_stock REFERENCES vendors.stock,
     quantity bigint NOT NULL CONSTRAINT ck_reservations_quantity CHECK (quantity > 0),
-    state text NOT NULL DEFAULT 'held' CONSTRAINT ck_reservations_state CHECK (state IN ('held', 'released', 'shipped')),
+    state text NOT NULL DEFAULT 'held'
+        CONSTRAINT ck_reservations_state CHECK (state IN ('held', 'released', 'shipped')),
     created_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT pk_reservations PRIMARY KEY (vendor_order_id, sku_id)
 )
@@ -143,34 +149,40 @@ CREATE INDEX ix_reservations_sku_id ON vendors.reservations (sku_id) WHERE state
 RESERVE = """
 -- Takes every line or none. Returns the skus that are short (empty: all is taken); quantities of one sku are summed.
 -- Several skus: statement 1 locks the rows in sku order, later statements decide and act on a fresh snapshot.
--- One sku: one guarded UPDATE decides and acts at once.
+-- One sku: one guarded UPDATE decides and acts at once; where it took nothing, what is there is read afterwards, so it
+-- tries again when enough came back in between: nobody is refused what the answer says is available.
 CREATE FUNCTION vendors.reserve_v1(
-    p_vendor_order_ids uuid[], p_sku_ids uuid[], p_quantities bigint[], p_actor uuid DEFAULT NULL, p_request_id text DEFAULT NULL
+    p_vendor_order_ids uuid[], p_sku_ids uuid[], p_quantities bigint[],
+    p_actor uuid DEFAULT NULL, p_request_id text DEFAULT NULL
 ) RETURNS TABLE (sku_id uuid, requested bigint, available bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
     sold_out uuid[];
+    rest bigint;
 BEGIN
     IF cardinality(p_sku_ids) = 1 THEN
-        WITH taken AS (
-            UPDATE vendors.stock SET reserved = reserved + p_quantities[1]
-            WHERE sku_id = p_sku_ids[1] AND on_hand - reserved >= p_quantities[1]
-            RETURNING sku_id, vendor_id, on_hand - reserved AS rest
-        ), held AS (
-            INSERT INTO vendors.reservations (vendor_order_id, sku_id, quantity)
-            SELECT p_vendor_order_ids[1], sku_id, p_quantities[1] FROM taken
-        ), moved AS (
-            INSERT INTO vendors.stock_movements
-                (sku_id, vendor_id, kind, on_hand_change, reserved_change, vendor_order_id, actor_id, request_id)
-            SELECT sku_id, vendor_id, 'reserve', 0, p_quantities[1], p_vendor_order_ids[1], p_actor, p_request_id FROM taken
-        )
-        SELECT array_agg(sku_id) FILTER (WHERE rest <= 0) INTO sold_out FROM taken HAVING count(*) = 1;
-        IF NOT FOUND THEN
-            RETURN QUERY SELECT p_sku_ids[1], p_quantities[1],
-                coalesce((SELECT greatest(0, s.on_hand - s.reserved) FROM vendors.stock s WHERE s.sku_id = p_sku_ids[1]), 0);
+        LOOP
+            WITH taken AS (
+                UPDATE vendors.stock SET reserved = reserved + p_quantities[1]
+                WHERE sku_id = p_sku_ids[1] AND on_hand - reserved >= p_quantities[1]
+                RETURNING sku_id, vendor_id, on_hand - reserved AS left_over
+            ), held AS (
+                INSERT INTO vendors.reservations (vendor_order_id, sku_id, quantity)
+                SELECT p_vendor_order_ids[1], sku_id, p_quantities[1] FROM taken
+            ), moved AS (
+                INSERT INTO vendors.stock_movements
+                    (sku_id, vendor_id, kind, on_hand_change, reserved_change, vendor_order_id, actor_id, request_id)
+                SELECT sku_id, vendor_id, 'reserve', 0, p_quantities[1], p_vendor_order_ids[1], p_actor, p_request_id
+                FROM taken
+            )
+            SELECT array_agg(sku_id) FILTER (WHERE left_over <= 0) INTO sold_out FROM taken HAVING count(*) = 1;
+            EXIT WHEN FOUND;
+            SELECT greatest(0, s.on_hand - s.reserved) INTO rest FROM vendors.stock s WHERE s.sku_id = p_sku_ids[1];
+            CONTINUE WHEN rest >= p_quantities[1];
+            RETURN QUERY SELECT p_sku_ids[1], p_quantities[1], coalesce(rest, 0);
             RETURN;
-        END IF;
+        END LOOP;
     ELSE
         PERFORM 1 FROM vendors.stock s WHERE s.sku_id = ANY (p_sku_ids) ORDER BY s.sku_id FOR NO KEY UPDATE;
         RETURN QUERY
@@ -184,12 +196,13 @@ BEGIN
         END IF;
         WITH want AS (
             SELECT u.vendor_order_id, u.sku_id, sum(u.quantity)::bigint AS quantity
-            FROM unnest(p_vendor_order_ids, p_sku_ids, p_quantities) AS u (vendor_order_id, sku_id, quantity) GROUP BY 1, 2
+            FROM unnest(p_vendor_order_ids, p_sku_ids, p_quantities) AS u (vendor_order_id, sku_id, quantity)
+            GROUP BY 1, 2
         ), taken AS (
             UPDATE vendors.stock s SET reserved = s.reserved + w.quantity
             FROM (SELECT sku_id, sum(quantity)::bigint AS quantity FROM want GROUP BY 1) w
             WHERE s.sku_id = w.sku_id
-            RETURNING s.sku_id, s.vendor_id, s.on_hand - s.reserved AS rest
+            RETURNING s.sku_id, s.vendor_id, s.on_hand - s.reserved AS left_over
         ), held AS (
             INSERT INTO vendors.reservations (vendor_order_id, sku_id, quantity)
             SELECT vendor_order_id, sku_id, quantity FROM want
@@ -199,7 +212,7 @@ BEGIN
             SELECT w.sku_id, t.vendor_id, 'reserve', 0, w.quantity, w.vendor_order_id, p_actor, p_request_id
             FROM want w JOIN taken t USING (sku_id)
         )
-        SELECT array_agg(sku_id) FILTER (WHERE rest <= 0) INTO sold_out FROM taken;
+        SELECT array_agg(sku_id) FILTER (WHERE left_over <= 0) INTO sold_out FROM taken;
     END IF;
     IF sold_out IS NOT NULL THEN
         PERFORM ops.emit_v1('vendors.stock_availability_changed.v1', sold_out::text[], p_request_id);
@@ -209,8 +222,11 @@ $$
 """
 
 RELEASE_AND_SHIP = """
+-- Ends what the vendor orders hold; p_kind says why: `release`, `out_of_stock` or `ship`, as in the movements.
+-- Goods that ship leave the house, also those that a count says are not there: then on_hand stops at zero. Goods that
+-- are out of stock leave on_hand too, so that nobody else buys them; a shortfall has left it already, with the count.
 CREATE FUNCTION vendors.end_reservations(
-    p_vendor_order_ids uuid[], p_state text, p_kind text, p_goods_leave boolean, p_reason text, p_actor uuid, p_request_id text
+    p_vendor_order_ids uuid[], p_kind text, p_reason text, p_actor uuid, p_request_id text
 ) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
@@ -223,14 +239,15 @@ BEGIN
                            WHERE r.vendor_order_id = ANY (p_vendor_order_ids) AND r.state = 'held')
         ORDER BY s.sku_id FOR NO KEY UPDATE;
     WITH done AS (
-        UPDATE vendors.reservations SET state = p_state
+        UPDATE vendors.reservations SET state = CASE p_kind WHEN 'ship' THEN 'shipped' ELSE 'released' END
         WHERE vendor_order_id = ANY (p_vendor_order_ids) AND state = 'held'
         RETURNING vendor_order_id, sku_id, quantity
     ), per_sku AS (
         SELECT sku_id, sum(quantity)::bigint AS quantity FROM done GROUP BY sku_id
     ), before AS (
         SELECT s.sku_id, s.vendor_id, p.quantity,
-               CASE WHEN p_goods_leave THEN least(p.quantity, s.on_hand) ELSE 0 END AS leaving,
+               CASE p_kind WHEN 'ship' THEN least(p.quantity, s.on_hand)
+                           WHEN 'out_of_stock' THEN greatest(0, p.quantity - s.shortfall) ELSE 0 END AS leaving,
                s.on_hand - s.reserved > 0 AS was_available
         FROM per_sku p JOIN vendors.stock s ON s.sku_id = p.sku_id
     ), after AS (
@@ -250,7 +267,8 @@ BEGIN
         WINDOW earlier AS (PARTITION BY d.sku_id ORDER BY d.vendor_order_id ROWS UNBOUNDED PRECEDING)
     )
     SELECT (SELECT count(*) FROM done),
-           (SELECT array_agg(a.sku_id) FROM after a JOIN before b USING (sku_id) WHERE a.is_available <> b.was_available)
+           (SELECT array_agg(a.sku_id) FROM after a JOIN before b USING (sku_id)
+            WHERE a.is_available <> b.was_available)
     INTO ended, changed;
     IF changed IS NOT NULL THEN
         PERFORM ops.emit_v1('vendors.stock_availability_changed.v1', changed::text[], p_request_id);
@@ -260,19 +278,21 @@ END
 $$
 --;
 -- Gives back what the vendor orders hold. Doing it again does nothing. `out_of_stock`: the goods are not there, so
--- on_hand falls too (never below zero). Returns how many reservations ended.
+-- on_hand falls too, as far as no count has said so before. Returns how many reservations ended.
 CREATE FUNCTION vendors.release_v1(
-    p_vendor_order_ids uuid[], p_out_of_stock boolean, p_reason text, p_actor uuid DEFAULT NULL, p_request_id text DEFAULT NULL
+    p_vendor_order_ids uuid[], p_out_of_stock boolean, p_reason text,
+    p_actor uuid DEFAULT NULL, p_request_id text DEFAULT NULL
 ) RETURNS bigint
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT vendors.end_reservations(p_vendor_order_ids, 'released',
-        CASE WHEN p_out_of_stock THEN 'out_of_stock' ELSE 'release' END, p_out_of_stock, p_reason, p_actor, p_request_id)
+    SELECT vendors.end_reservations(p_vendor_order_ids, CASE WHEN p_out_of_stock THEN 'out_of_stock' ELSE 'release' END,
+        p_reason, p_actor, p_request_id)
 $$
 --;
 -- The goods of the vendor order leave the house: on_hand and reserved both fall. Doing it again does nothing.
-CREATE FUNCTION vendors.ship_v1(p_vendor_order_id uuid, p_actor uuid DEFAULT NULL, p_request_id text DEFAULT NULL) RETURNS bigint
+CREATE FUNCTION vendors.ship_v1(p_vendor_order_id uuid, p_actor uuid DEFAULT NULL, p_request_id text DEFAULT NULL)
+RETURNS bigint
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT vendors.end_reservations(ARRAY[p_vendor_order_id], 'shipped', 'ship', true, NULL, p_actor, p_request_id)
+    SELECT vendors.end_reservations(ARRAY[p_vendor_order_id], 'ship', NULL, p_actor, p_request_id)
 $$
 """
 
@@ -281,16 +301,19 @@ CREATE VIEW vendors.vendors_v1 AS
     SELECT id, slug, name, status, region_code, latitude, longitude, pkp FROM vendors.vendors
 --;
 CREATE VIEW vendors.stock_v1 AS
-    SELECT sku_id, vendor_id, greatest(0, on_hand - reserved) AS available, on_hand - reserved > 0 AS in_stock FROM vendors.stock
+    SELECT sku_id, vendor_id, greatest(0, on_hand - reserved) AS available, on_hand - reserved > 0 AS in_stock
+    FROM vendors.stock
 --;
 CREATE VIEW vendors.certificates_v1 AS
-    SELECT vendor_id, product_id, kind, number, valid_from, valid_until FROM vendors.certificates WHERE revoked_at IS NULL
+    SELECT vendor_id, product_id, kind, number, valid_from, valid_until FROM vendors.certificates
+    WHERE revoked_at IS NULL
 --;
 CREATE VIEW vendors.memberships_v1 AS
     SELECT m.user_id, m.vendor_id, v.name AS vendor_name, m.role
     FROM vendors.vendor_members m JOIN vendors.vendors v ON v.id = m.vendor_id
 --;
-GRANT USAGE ON SCHEMA vendors TO ishop_vendors, ishop_catalog, ishop_orders, ishop_gateway, ishop_catalog_owner, ishop_orders_owner
+GRANT USAGE ON SCHEMA vendors TO
+    ishop_vendors, ishop_catalog, ishop_orders, ishop_gateway, ishop_catalog_owner, ishop_orders_owner
 --;
 GRANT SELECT, INSERT, UPDATE, DELETE ON
     vendors.cohorts, vendors.vendors, vendors.vendor_members, vendors.certificates TO ishop_vendors

@@ -139,7 +139,7 @@ CREATE TABLE catalog.product_documents (
     document_id json NOT NULL,
     document_en json NOT NULL,
     changed_at timestamptz NOT NULL DEFAULT now()
-)
+) WITH (toast_tuple_target = 512)
 --;
 COMMENT ON TABLE catalog.product_documents IS
     'What list, detail and both search engines show of a published product; derived, rebuilt by refresh_documents'
@@ -147,6 +147,9 @@ COMMENT ON TABLE catalog.product_documents IS
 CREATE INDEX ix_product_documents_vendor_id ON catalog.product_documents (vendor_id, product_id)
 --;
 CREATE INDEX ix_product_documents_commodity_slug ON catalog.product_documents (commodity_slug, product_id)
+--;
+CREATE INDEX ix_product_documents_commodity_slug_price_from
+    ON catalog.product_documents (commodity_slug, price_from, product_id)
 --;
 CREATE INDEX ix_product_documents_category_slug ON catalog.product_documents (category_slug, product_id)
 --;
@@ -157,6 +160,8 @@ CREATE INDEX ix_product_documents_price_from ON catalog.product_documents (price
 CREATE INDEX ix_product_documents_certificate_kinds ON catalog.product_documents USING gin (certificate_kinds)
 --;
 CREATE INDEX ix_product_documents_search_vector ON catalog.product_documents USING gin (search_vector)
+--;
+CREATE INDEX ix_product_documents_place ON catalog.product_documents USING gist (point(longitude, latitude))
 --;
 CREATE SEQUENCE catalog.document_versions AS bigint
 """
@@ -169,13 +174,12 @@ CREATE VIEW catalog.product_certification AS
     FROM catalog.products p
     JOIN catalog.commodities c ON c.id = p.commodity_id
     CROSS JOIN LATERAL (
-        SELECT CASE WHEN bool_or(one.until IS NULL) THEN NULL
-                    ELSE coalesce(min(one.until), 'infinity'::date) END AS certified_until
-        FROM (
-            SELECT (SELECT max(coalesce(x.valid_until, 'infinity'::date)) FROM vendors.certificates_v1 x
-                    WHERE x.vendor_id = p.vendor_id AND (x.product_id IS NULL OR x.product_id = p.id)
-                      AND x.kind = ANY (string_to_array(rule, '|')) AND x.valid_from <= current_date) AS until
-            FROM unnest(c.certificate_rules) AS rule
+        SELECT CASE WHEN count(one.until) = count(*) THEN coalesce(min(one.until), 'infinity'::date) END AS certified_until
+        FROM unnest(c.certificate_rules) AS rule
+        CROSS JOIN LATERAL (
+            SELECT max(coalesce(x.valid_until, 'infinity'::date)) AS until FROM vendors.certificates_v1 x
+            WHERE x.vendor_id = p.vendor_id AND (x.product_id IS NULL OR x.product_id = p.id)
+              AND x.kind = ANY (string_to_array(rule, '|')) AND x.valid_from <= (now() AT TIME ZONE 'Asia/Makassar')::date
         ) one
     ) r
 --;
@@ -183,16 +187,17 @@ CREATE VIEW catalog.product_certification AS
 CREATE VIEW catalog.offers_v1 AS
     SELECT s.id AS sku_id, s.code, s.product_id, p.vendor_id, v.name AS vendor_name, v.region_code, v.pkp,
            p.name_id, p.name_en, s.name AS sku_name, s.price, s.weight_grams, s.order_multiple, s.min_quantity,
-           c.base_unit, s.base_quantity, k.certified_until,
-           (SELECT coalesce(array_agg(t.min_quantity ORDER BY t.min_quantity), '{}') FROM catalog.price_tiers t
-            WHERE t.sku_id = s.id) AS tier_quantities,
-           (SELECT coalesce(array_agg(t.price ORDER BY t.min_quantity), '{}') FROM catalog.price_tiers t
-            WHERE t.sku_id = s.id) AS tier_prices
+           c.base_unit, s.base_quantity, k.certified_until, tiers.quantities AS tier_quantities, tiers.prices AS tier_prices
     FROM catalog.skus s
     JOIN catalog.products p ON p.id = s.product_id AND p.status = 'published'
     JOIN catalog.commodities c ON c.id = p.commodity_id
     JOIN catalog.product_certification k ON k.product_id = p.id
     JOIN vendors.vendors_v1 v ON v.id = p.vendor_id AND v.status = 'active'
+    CROSS JOIN LATERAL (
+        SELECT coalesce(array_agg(t.min_quantity ORDER BY t.min_quantity), '{}') AS quantities,
+               coalesce(array_agg(t.price ORDER BY t.min_quantity), '{}') AS prices
+        FROM catalog.price_tiers t WHERE t.sku_id = s.id
+    ) tiers
     WHERE s.active
 """
 
@@ -238,32 +243,50 @@ CREATE VIEW catalog.current_documents AS
                                  ORDER BY x.kind, x.number), '[]') AS certificates
         FROM vendors.certificates_v1 x
         WHERE x.vendor_id = p.vendor_id AND (x.product_id IS NULL OR x.product_id = p.id) AND x.kind <> 'NIB'
-          AND x.valid_from <= current_date AND (x.valid_until IS NULL OR x.valid_until >= current_date)
+          AND x.valid_from <= (now() AT TIME ZONE 'Asia/Makassar')::date
+          AND (x.valid_until IS NULL OR x.valid_until >= (now() AT TIME ZONE 'Asia/Makassar')::date)
     ) certs
     WHERE p.status = 'published' AND packs.price_from IS NOT NULL
 --;
--- Rebuilds the documents of these products: statement 1 locks the products in id order, so that the later statements
--- read a fresh snapshot and an older rebuild can never overwrite a newer one. The document of what is not published goes.
-CREATE FUNCTION catalog.refresh_documents(p_product_ids uuid[]) RETURNS void
+-- Rebuilds the documents of these products and returns those that changed, came or went; an unchanged document keeps its
+-- version. Statement 1 locks the products in id order, so that statement 2 reads a fresh snapshot and an older rebuild can
+-- never overwrite a newer one. The document of what is not published goes.
+CREATE FUNCTION catalog.refresh_documents(p_product_ids uuid[]) RETURNS SETOF uuid
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM 1 FROM catalog.products p WHERE p.id = ANY (p_product_ids) ORDER BY p.id FOR NO KEY UPDATE;
-    DELETE FROM catalog.product_documents d WHERE d.product_id = ANY (p_product_ids)
-        AND NOT EXISTS (SELECT FROM catalog.current_documents n WHERE n.product_id = d.product_id);
-    INSERT INTO catalog.product_documents AS d (
-        product_id, slug, version, vendor_id, commodity_slug, category_slug, region_code, certificate_kinds, certified_until,
-        price_from, in_stock, latitude, longitude, search_vector, document_id, document_en)
-    SELECT n.product_id, n.slug, nextval('catalog.document_versions'), n.vendor_id, n.commodity_slug, n.category_slug,
-        n.region_code, n.certificate_kinds, n.certified_until, n.price_from, n.in_stock, n.latitude, n.longitude,
-        n.search_vector, n.document_id, n.document_en
-    FROM catalog.current_documents n WHERE n.product_id = ANY (p_product_ids)
-    ON CONFLICT (product_id) DO UPDATE SET
-        slug = excluded.slug, version = excluded.version, vendor_id = excluded.vendor_id,
-        commodity_slug = excluded.commodity_slug, category_slug = excluded.category_slug, region_code = excluded.region_code,
-        certificate_kinds = excluded.certificate_kinds, certified_until = excluded.certified_until,
-        price_from = excluded.price_from, in_stock = excluded.in_stock, latitude = excluded.latitude,
-        longitude = excluded.longitude, search_vector = excluded.search_vector, document_id = excluded.document_id,
-        document_en = excluded.document_en, changed_at = now();
+    RETURN QUERY
+    WITH fresh AS MATERIALIZED (
+        SELECT * FROM catalog.current_documents n WHERE n.product_id = ANY (p_product_ids)
+    ), gone AS (
+        DELETE FROM catalog.product_documents d WHERE d.product_id = ANY (p_product_ids)
+            AND NOT EXISTS (SELECT FROM fresh f WHERE f.product_id = d.product_id)
+        RETURNING d.product_id
+    ), written AS (
+        INSERT INTO catalog.product_documents AS d (
+            product_id, slug, version, vendor_id, commodity_slug, category_slug, region_code, certificate_kinds,
+            certified_until, price_from, in_stock, latitude, longitude, search_vector, document_id, document_en)
+        SELECT f.product_id, f.slug, nextval('catalog.document_versions'), f.vendor_id, f.commodity_slug, f.category_slug,
+            f.region_code, f.certificate_kinds, f.certified_until, f.price_from, f.in_stock, f.latitude, f.longitude,
+            f.search_vector, f.document_id, f.document_en
+        FROM fresh f
+        ON CONFLICT (product_id) DO UPDATE SET
+            slug = excluded.slug, version = excluded.version, vendor_id = excluded.vendor_id,
+            commodity_slug = excluded.commodity_slug, category_slug = excluded.category_slug,
+            region_code = excluded.region_code, certificate_kinds = excluded.certificate_kinds,
+            certified_until = excluded.certified_until, price_from = excluded.price_from, in_stock = excluded.in_stock,
+            latitude = excluded.latitude, longitude = excluded.longitude, search_vector = excluded.search_vector,
+            document_id = excluded.document_id, document_en = excluded.document_en, changed_at = now()
+        WHERE (d.slug, d.vendor_id, d.commodity_slug, d.category_slug, d.region_code, d.certificate_kinds,
+               d.certified_until, d.price_from, d.in_stock, d.latitude, d.longitude, d.search_vector,
+               d.document_id::text, d.document_en::text)
+            IS DISTINCT FROM (excluded.slug, excluded.vendor_id, excluded.commodity_slug, excluded.category_slug,
+               excluded.region_code, excluded.certificate_kinds, excluded.certified_until, excluded.price_from,
+               excluded.in_stock, excluded.latitude, excluded.longitude, excluded.search_vector,
+               excluded.document_id::text, excluded.document_en::text)
+        RETURNING d.product_id
+    )
+    SELECT g.product_id FROM gone g UNION ALL SELECT w.product_id FROM written w;
 END
 $$
 """

@@ -93,6 +93,7 @@ CREATE TABLE orders.vendor_orders (
     total bigint NOT NULL,
     weight_grams bigint NOT NULL,
     accept_by timestamptz,
+    tracking_number text,
     version integer NOT NULL DEFAULT 1,
     created_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT uq_vendor_orders_order_id UNIQUE (order_id, vendor_id),

@@ -1,0 +1,212 @@
+"""The only public door: a lean ASGI application that finds the route, guards it, and hands the request to a service."""
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+
+import structlog
+from fastapi import FastAPI
+from limits import RateLimitItemPerMinute
+from starlette.types import Receive, Scope, Send
+
+from gateway.exchange import Exchange, Headers, Incoming
+from gateway.identity.app import create_app as create_identity
+from gateway.pages import HEALTH, Page, Pages
+from gateway.rate_limits import (
+    PUBLIC_READS,
+    READS,
+    SIGN_IN,
+    WRITES,
+    Quota,
+    RateLimits,
+    subject_of_address,
+)
+from gateway.routes import ROUTES, Route, RouteTable
+from gateway.upstreams import InProcess, Upstream
+from ishop.auth import Principal
+from ishop.context import request_id
+from ishop.errors import AppError, InternalError, MalformedRequest, MethodNotAllowed, Unauthenticated
+from ishop.openapi import merged_document, service_document
+from ishop.problems import language_of, problem_response
+from ishop.routing import SAFE_METHODS
+from ishop.service import Runtime
+from ishop.settings import Environment
+
+__all__ = ["Gateway", "InProcess", "create_gateway", "create_identity", "openapi_document"]
+
+log = structlog.get_logger(__name__)
+
+SECURITY_HEADERS: Final[Headers] = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+]
+# Two years, as browsers' preload lists ask for; never in development, where it would break http://localhost.
+STRICT_TRANSPORT: Final = (b"strict-transport-security", b"max-age=63072000; includeSubDomains")
+
+
+class Gateway:
+    """The ASGI application. `on_shutdown` is run when the server ends the lifespan; closing the upstreams is in it."""
+
+    def __init__(self, runtime: Runtime, upstreams: Mapping[str, Upstream], routes: tuple[Route, ...] = ROUTES) -> None:
+        self._verifier = runtime.verifier
+        self._upstreams = dict(upstreams)
+        self._routes = routes
+        self._table = RouteTable(routes)
+        self._limits = RateLimits() if runtime.settings.rate_limits else None
+        self._pages = Pages(runtime, self._upstreams, self.document)
+        self._added = list(SECURITY_HEADERS)
+        if runtime.settings.env is not Environment.development:
+            self._added.append(STRICT_TRANSPORT)
+        self.on_shutdown: list[Callable[[], Awaitable[None]]] = [
+            upstream.close for upstream in self._upstreams.values()
+        ]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await self._serve(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._live(receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1000})
+
+    async def document(self) -> dict[str, Any]:
+        """The OpenAPI document of everything behind this door."""
+        documents = {name: await upstream.document() for name, upstream in self._upstreams.items()}
+        return merged_document(documents, [(route.method, route.path, route.upstream) for route in self._routes])
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                await send({"type": "lifespan.startup.complete"})
+            elif message["type"] == "lifespan.shutdown":
+                for close in self.on_shutdown:
+                    await close()
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = time.perf_counter()
+        incoming = Incoming(scope["headers"])
+        in_request = request_id.set(incoming.request_id)
+        added = [(b"x-request-id", incoming.request_id.encode()), *self._added]
+        exchange = Exchange(scope, receive, send, incoming, added)
+        try:
+            await self._answer(exchange)
+        except AppError as error:
+            await _refuse(exchange, error)
+        except Exception as error:
+            # Once an answer has begun there is no other way to tell the caller than to break it off.
+            if exchange.status is not None:
+                raise
+            log.error("unhandled error", exc_info=error)
+            await _refuse(exchange, InternalError())
+        finally:
+            if exchange.route not in HEALTH:
+                _log_access(exchange, time.perf_counter() - started)
+            request_id.reset(in_request)
+
+    async def _answer(self, exchange: Exchange) -> None:
+        scope, incoming = exchange.scope, exchange.incoming
+        path = _raw_path(scope)
+        if incoming.fault is not None:
+            raise MalformedRequest(reason=incoming.fault)
+        page = self._pages.find(path)
+        if page is not None:
+            await self._show(exchange, path, page)
+            return
+        route = self._table.find(scope["method"], path)
+        exchange.route = route.path
+        self._admit(exchange, route)
+        exchange.limit_body(route.body_limit)
+        method = "GET" if scope["method"] == "HEAD" else scope["method"]
+        try:
+            await self._upstreams[route.upstream](
+                {**scope, "method": method, "headers": incoming.passed}, exchange.receive, exchange.send
+            )
+        except Exception:
+            # FastAPI raises a bug again after it has answered and logged it; an overrun is ours to answer.
+            if not exchange.finished and exchange.overrun is None:
+                raise
+        if exchange.status is None:
+            raise exchange.overrun or InternalError()
+
+    async def _show(self, exchange: Exchange, path: str, page: Page) -> None:
+        exchange.route = path
+        if exchange.scope["method"] not in SAFE_METHODS:
+            raise MethodNotAllowed(headers={"Allow": "GET, HEAD"})
+        if path not in HEALTH:
+            self._count(exchange, PUBLIC_READS, exchange.scope.get("client"))
+        response = await page(exchange.incoming.text(b"accept") or "")
+        await response(exchange.scope, exchange.receive, exchange.send)
+
+    def _admit(self, exchange: Exchange, route: Route) -> None:
+        """Find out who calls and count the call; a bad token counts for the address that it came from."""
+        incoming, client = exchange.incoming, exchange.scope.get("client")
+        if route.signs_in:
+            # Who signs in is nobody yet: an expired token that a client still sends must not keep it from a new one.
+            incoming.forget_authorization()
+            self._count(exchange, SIGN_IN, client)
+            return
+        refusal: Unauthenticated | None = None
+        try:
+            exchange.principal = self._verifier.principal_of(incoming.text(b"authorization"))
+        except Unauthenticated as error:
+            refusal = error
+        if route.method != "GET":
+            limit = WRITES
+        else:
+            limit = PUBLIC_READS if exchange.principal is None else READS
+        self._count(exchange, limit, client)
+        if refusal is not None:
+            raise refusal
+
+    def _count(self, exchange: Exchange, limit: RateLimitItemPerMinute, client: tuple[str, int] | None) -> None:
+        if self._limits is None:
+            return
+        principal: Principal | None = exchange.principal
+        subject = subject_of_address(client[0] if client else None) if principal is None else str(principal.id)
+        quota: Quota = self._limits.count(limit, subject)
+        exchange.added.extend(quota.headers())
+        if quota.exceeded:
+            raise quota.refusal()
+
+
+def create_gateway(runtime: Runtime, upstreams: Mapping[str, Upstream]) -> Gateway:
+    """The gateway before `upstreams`, by the names that the route table uses."""
+    missing = {route.upstream for route in ROUTES} - upstreams.keys()
+    if missing:
+        raise ValueError(f"The route table needs the upstreams {', '.join(sorted(missing))}.")
+    return Gateway(runtime, upstreams)
+
+
+def openapi_document(services: Mapping[str, FastAPI]) -> dict[str, Any]:
+    """The OpenAPI document of `services`, by the names that the route table uses, without serving anything."""
+    documents = {name: service_document(app) for name, app in services.items()}
+    return merged_document(documents, [(route.method, route.path, route.upstream) for route in ROUTES])
+
+
+def _raw_path(scope: Scope) -> str:
+    """The path as it was sent, escapes and all; raises MalformedRequest for a NUL in the address."""
+    raw: bytes = scope.get("raw_path") or scope["path"].encode()
+    if b"%00" in raw or b"\0" in raw or b"%00" in scope["query_string"] or b"\0" in scope["query_string"]:
+        raise MalformedRequest(reason="the address holds a NUL byte")
+    return raw.decode("latin-1")
+
+
+async def _refuse(exchange: Exchange, error: AppError) -> None:
+    response = problem_response(error, language_of(exchange.incoming.text(b"accept-language")))
+    exchange.overrun = None
+    await response(exchange.scope, exchange.receive, exchange.send)
+
+
+def _log_access(exchange: Exchange, seconds: float) -> None:
+    log.info(
+        "request",
+        method=exchange.scope["method"],
+        route=exchange.route,
+        status=exchange.status,
+        duration_ms=round(seconds * 1000, 3),
+        principal=exchange.principal and str(exchange.principal.id),
+    )

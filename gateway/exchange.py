@@ -1,0 +1,159 @@
+"""One request and its answer at the door: what is let in, what is added on the way out, and how much body may come."""
+
+import re
+from collections.abc import Iterable
+from typing import Final
+from uuid import uuid4
+
+from starlette.types import Message, Receive, Scope, Send
+
+from ishop.auth import Principal
+from ishop.errors import MalformedRequest, PayloadTooLarge
+
+Headers = list[tuple[bytes, bytes]]
+
+REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9-]{8,64}")
+MAX_HEADERS: Final = 100
+MAX_HEADER_BYTES: Final = 16 * 1024
+
+SINGLE: Final = frozenset({b"authorization", b"content-length", b"content-type", b"host", b"idempotency-key"})
+"""Fields whose second value another program might read instead of the first."""
+
+READ: Final = SINGLE | {b"accept", b"accept-language", b"connection", b"transfer-encoding", b"x-request-id"}
+
+DROPPED: Final = frozenset(
+    {b"connection", b"keep-alive", b"te", b"trailer", b"transfer-encoding", b"upgrade", b"expect", b"forwarded"}
+)
+DROPPED_PREFIXES: Final = (b"x-", b"proxy-", b"remote-")
+
+USUAL_CONNECTION: Final = frozenset({b"keep-alive", b"close", b"Upgrade", b"upgrade"})
+
+
+class Incoming:
+    """The header fields of a request: the few that the gateway reads, and those that a service may see.
+
+    No `X-` field passes but our own X-Request-Id, and no `Forwarded`, `Proxy-` or `Remote-` field either: services
+    define none, and they are where other systems put who the caller is. A name with an underscore is dropped
+    because some programs read it as the name with a hyphen.
+    """
+
+    __slots__ = ("_read", "fault", "passed", "request_id")
+
+    def __init__(self, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        self.passed: Headers = []
+        self.fault: str | None = None
+        self._read: dict[bytes, bytes] = {}
+        count = 0
+        for name, value in headers:
+            count += 1
+            if name in READ:
+                if name in self._read and name in SINGLE:
+                    self.fault = f"the header field {name.decode('latin-1')} is there twice"
+                self._read[name] = value
+            if len(value) > MAX_HEADER_BYTES:
+                self.fault = f"a header field is longer than {MAX_HEADER_BYTES} bytes"
+            if name not in DROPPED and not name.startswith(DROPPED_PREFIXES) and b"_" not in name:
+                self.passed.append((name, value))
+        if count > MAX_HEADERS:
+            self.fault = f"it has more than {MAX_HEADERS} header fields"
+        if b"transfer-encoding" in self._read and b"content-length" in self._read:
+            self.fault = "it has both a Content-Length and a Transfer-Encoding"
+        self._drop_connection_options()
+        wished = self._read.get(b"x-request-id", b"")
+        self.request_id = wished.decode() if REQUEST_ID.fullmatch(wished) else uuid4().hex
+        self.passed.append((b"x-request-id", self.request_id.encode()))
+
+    def text(self, name: bytes) -> str | None:
+        """One of the fields in READ; None where the caller sent none."""
+        value = self._read.get(name)
+        return None if value is None else value.decode("latin-1")
+
+    def content_length(self) -> int | None:
+        """The announced length of the body in bytes; raises MalformedRequest where it is no number."""
+        value = self._read.get(b"content-length")
+        if value is None:
+            return None
+        if not value.isdigit():
+            raise MalformedRequest(reason="its Content-Length is not a number")
+        return int(value)
+
+    def forget_authorization(self) -> None:
+        """Make the caller anonymous, for the service too."""
+        if self._read.pop(b"authorization", None) is not None:
+            self.passed = [field for field in self.passed if field[0] != b"authorization"]
+
+    def _drop_connection_options(self) -> None:
+        """RFC 9110, section 7.6.1: what Connection names is meant for us alone."""
+        value = self._read.get(b"connection")
+        if value is None or value in USUAL_CONNECTION:
+            return
+        options = {option.strip().lower() for option in value.split(b",")}
+        self.passed = [field for field in self.passed if field[0] not in options]
+
+
+class Exchange:
+    """One request being served: counts the body coming in, completes the header fields going out."""
+
+    __slots__ = (
+        "_counted",
+        "_receive",
+        "_send",
+        "added",
+        "body_limit",
+        "finished",
+        "incoming",
+        "overrun",
+        "principal",
+        "route",
+        "scope",
+        "status",
+    )
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, incoming: Incoming, added: Headers) -> None:
+        self.scope = scope
+        self.incoming = incoming
+        self.added = added
+        self.principal: Principal | None = None
+        self.route: str | None = None
+        self.status: int | None = None
+        self.finished = False
+        self.body_limit = 0
+        self.overrun: PayloadTooLarge | None = None
+        self._counted = 0
+        self._receive = receive
+        self._send = send
+
+    def limit_body(self, limit: int) -> None:
+        """Let at most `limit` bytes of body through; raises PayloadTooLarge when more is announced."""
+        self.body_limit = limit
+        announced = self.incoming.content_length()
+        if announced is not None and announced > limit:
+            raise PayloadTooLarge(limit=limit)
+
+    async def receive(self) -> Message:
+        """The next part of the request; raises PayloadTooLarge as soon as the body is over its limit."""
+        message = await self._receive()
+        if message["type"] == "http.request":
+            self._counted += len(message.get("body", b""))
+            if self._counted > self.body_limit:
+                self.overrun = PayloadTooLarge(limit=self.body_limit)
+                raise self.overrun
+        return message
+
+    async def send(self, message: Message) -> None:
+        """Pass a part of the answer on, with the gateway's header fields."""
+        if self.overrun is not None and self.status is None:
+            return  # The gateway answers this one itself.
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = list(message.get("headers", ()))
+            headers.extend(self.added)
+            # An answer that says nothing about caching is a private one.
+            if not any(name == b"cache-control" for name, _ in headers):
+                headers.append((b"cache-control", b"no-store"))
+            message = {**message, "headers": headers}
+        elif message["type"] == "http.response.body":
+            self.finished = not message.get("more_body", False)
+            if self.scope["method"] == "HEAD":
+                message = {**message, "body": b""}
+        await self._send(message)

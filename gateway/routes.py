@@ -1,0 +1,131 @@
+"""The route table: every operation that exists, and which service answers it. What is not here does not exist."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from ishop.errors import MethodNotAllowed, NotFound
+
+CATALOG: Final = "catalog"
+VENDORS: Final = "vendors"
+ORDERS: Final = "orders"
+IDENTITY: Final = "identity"
+
+KIB: Final = 1024
+MIB: Final = 1024 * KIB
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One operation: `path` is the template that the service itself uses, letter for letter."""
+
+    method: str
+    path: str
+    upstream: str
+    body_limit: int = MIB
+    """In bytes; a longer body is answered with 413."""
+    signs_in: bool = False
+    """The caller is nobody yet: its Authorization header is ignored, and the tight limits against guessing hold."""
+
+
+ROUTES: Final = (
+    # Find: search, and what things are called
+    Route("GET", "/v1/search/products", CATALOG),
+    Route("GET", "/v1/search/suggestions", CATALOG),
+    Route("GET", "/v1/products", CATALOG),
+    Route("GET", "/v1/products/{id_or_slug}", CATALOG),
+    Route("GET", "/v1/commodities", CATALOG),
+    Route("GET", "/v1/commodities/{slug}", CATALOG),
+    Route("GET", "/v1/categories", CATALOG),
+    Route("GET", "/v1/regions", CATALOG),
+    # Producers, and what they have
+    Route("GET", "/v1/vendors", VENDORS),
+    Route("GET", "/v1/vendors/{id_or_slug}", VENDORS),
+    Route("GET", "/v1/stock", VENDORS),
+    Route("GET", "/v1/stock/{sku_id}", VENDORS),
+    Route("PATCH", "/v1/stock/{sku_id}", VENDORS),
+    Route("GET", "/v1/stock/{sku_id}/movements", VENDORS),
+    Route("POST", "/v1/stock/batch", VENDORS, body_limit=4 * MIB),
+    # Who calls
+    Route("POST", "/v1/auth/register", IDENTITY, body_limit=16 * KIB, signs_in=True),
+    Route("POST", "/v1/auth/token", IDENTITY, body_limit=16 * KIB, signs_in=True),
+    Route("GET", "/v1/me", IDENTITY),
+    # Buy
+    Route("POST", "/v1/orders/preview", ORDERS),
+    Route("POST", "/v1/orders", ORDERS),
+    Route("GET", "/v1/orders", ORDERS),
+    Route("GET", "/v1/orders/{order_id}", ORDERS),
+    Route("POST", "/v1/orders/{order_id}/cancel", ORDERS),
+    Route("POST", "/v1/orders/{order_id}/payments", ORDERS),
+    # Buy for an organization
+    Route("POST", "/v1/bulk-orders", ORDERS, body_limit=4 * MIB),
+    # Sell: a producer's part of an order
+    Route("GET", "/v1/vendor-orders", ORDERS),
+    Route("GET", "/v1/vendor-orders/{vendor_order_id}", ORDERS),
+    Route("POST", "/v1/vendor-orders/{vendor_order_id}/accept", ORDERS),
+    Route("POST", "/v1/vendor-orders/{vendor_order_id}/reject", ORDERS),
+    Route("POST", "/v1/vendor-orders/{vendor_order_id}/ship", ORDERS),
+    Route("POST", "/v1/vendor-orders/{vendor_order_id}/deliver", ORDERS),
+)
+
+# Ids, slugs and numbers need no other characters, so there is nothing to decode and nothing to normalise: an escape,
+# a dot segment, a doubled or trailing slash, a matrix parameter or another case is simply another address.
+VARIABLE_PATH: Final = re.compile(r"(?:/[A-Za-z0-9_-]{1,128})+")
+
+Methods = Mapping[str, Route]
+
+
+@dataclass(slots=True)
+class _Node:
+    """A place in the tree of paths: its own methods, and what may follow. A fixed segment goes before a variable."""
+
+    methods: dict[str, Route] = field(default_factory=dict)
+    fixed: dict[str, "_Node"] = field(default_factory=dict)
+    variable: "_Node | None" = None
+
+    def child(self, segment: str) -> "_Node":
+        if segment.startswith("{"):
+            self.variable = self.variable or _Node()
+            return self.variable
+        return self.fixed.setdefault(segment, _Node())
+
+
+class RouteTable:
+    """Finds the route of a request in a few dictionary look-ups."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self._root = _Node()
+        self._fixed_paths: dict[str, Methods] = {}
+        for route in routes:
+            node = self._root
+            for segment in route.path[1:].split("/"):
+                node = node.child(segment)
+            if route.method in node.methods:
+                raise ValueError(f"{route.method} {route.path} is in the route table twice")
+            node.methods[route.method] = route
+            if route.method == "GET":
+                node.methods["HEAD"] = route
+            if "{" not in route.path:
+                self._fixed_paths[route.path] = node.methods
+
+    def find(self, method: str, path: str) -> Route:
+        """The route of a request; `path` is what the caller sent, not decoded. Raises NotFound, MethodNotAllowed."""
+        methods = self._fixed_paths.get(path) or self._walk(path)
+        route = methods.get(method)
+        if route is None:
+            raise MethodNotAllowed(headers={"Allow": ", ".join(sorted(methods))})
+        return route
+
+    def _walk(self, path: str) -> Methods:
+        if VARIABLE_PATH.fullmatch(path) is None:
+            raise NotFound
+        node = self._root
+        for segment in path[1:].split("/"):
+            following = node.fixed.get(segment) or node.variable
+            if following is None:
+                raise NotFound
+            node = following
+        if not node.methods:
+            raise NotFound
+        return node.methods

@@ -1,0 +1,168 @@
+"""Logs: one JSON object a line on stderr (readable text on a terminal), with persons and secrets masked.
+
+Every line has `timestamp` (UTC), `level`, `event`, `service`, `logger` and, while a request is served, its `request_id`.
+Lines of the standard library (uvicorn, asyncpg, PgQueuer) come out in the same shape.
+"""
+
+import functools
+import logging
+import re
+import sys
+from collections.abc import Mapping
+from typing import Any, Final
+
+import orjson
+import structlog
+from structlog.typing import EventDict, Processor
+
+from ishop.context import request_id
+from ishop.settings import Settings
+
+MASK: Final = "***"
+
+SECRET_NAME: Final = re.compile(
+    r"(?:^|[_\-.])(?:passwords?|secrets?|tokens?|authorization|cookies?|signing_key|api_key|master_key|dsn"
+    r"|nik|npwp|phones?|e?mails?|address(?:es)?|bank_account|account_number|ship_to)(?:$|[_\-.])",
+    re.IGNORECASE,
+)
+"""Names of fields whose value never shows, whatever it is."""
+
+# Ordered: a bearer token goes before what else may look like a part of it.
+SECRET_TEXT: Final = re.compile(
+    r"(?P<bearer>\bbearer\s+[\w.~+/=-]+)"
+    r"|(?P<jwt>\beyJ[\w-]+\.[\w-]+\.[\w-]*)"
+    r"|(?P<login>(?<=://)[^\s/@]+@)"
+    r"|(?P<email>[\w.+-]+@[\w-]+(?:\.[\w-]+)+)"
+    r"|(?P<npwp>(?<!\d)\d{2}\.\d{3}\.\d{3}\.\d-\d{3}\.\d{3}(?!\d))"
+    r"|(?P<number>(?<!\d)\d{15,16}(?!\d))"
+    r"|(?P<phone>(?<!\d)(?:\+62|0)8\d{7,11}(?!\d))",
+    re.IGNORECASE,
+)
+"""What gives a person or a secret away inside a text: tokens, addresses with a password, e-mail, NIK, NPWP, telephone."""
+
+SUSPECT: Final = re.compile(r"\d{9}|\d\.\d{3}\.\d|eyJ")
+"""Every text that SECRET_TEXT finds something in has this, an @, or a bearer: ten times faster to rule out."""
+
+FOREIGN: Final = frozenset({"_record", "_from_structlog"})
+"""What structlog keeps in a line of the standard library until it is rendered."""
+
+QUIET: Final = ("httpx", "httpcore", "asyncio", "meilisearch")
+"""Libraries that report every call as information; ours says the same with more sense."""
+
+
+class StderrLine:
+    """Writes finished lines to whatever stderr is at that moment; `name` is the module that speaks."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str = "") -> None:
+        self.name = name
+
+    def msg(self, line: bytes) -> None:
+        """Write one line at once, so that lines of several threads do not mix."""
+        stream = sys.stderr.buffer
+        stream.write(line + b"\n")
+        stream.flush()
+
+    log = debug = info = warning = error = critical = exception = fatal = msg
+
+
+def configure(settings: Settings, service: str = "ishop") -> None:
+    """Send all logs of this process to stderr. `service` names the process where the module that speaks does not."""
+    level = logging.getLevelNamesMapping()[settings.log_level.upper()]
+    shared: list[Processor] = [
+        structlog.processors.format_exc_info,
+        mask,
+        structlog.processors.add_log_level,
+        _Origin(service),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    render = _console() if sys.stderr.isatty() else [_to_json]
+    structlog.configure(
+        processors=[*shared, *render],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=StderrLine,
+        cache_logger_on_first_use=True,
+    )
+    handler = _StructuredHandler()
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *render, _decode],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=level, force=True)
+    for name in QUIET:
+        logging.getLogger(name).setLevel(max(level, logging.WARNING))
+    # The gateway writes the access log; uvicorn's would repeat it with raw paths.
+    access = logging.getLogger("uvicorn.access")
+    access.handlers, access.propagate = [], False
+
+
+def mask(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """The structlog processor that hides persons and secrets, by the name of a field and by what a text looks like."""
+    for name, value in event.items():
+        if name not in FOREIGN:
+            event[name] = MASK if is_secret(name) else masked(value)
+    return event
+
+
+@functools.lru_cache(maxsize=1024)
+def is_secret(name: str) -> bool:
+    """Whether a field of this name is never shown."""
+    return SECRET_NAME.search(name) is not None
+
+
+def masked(value: Any) -> Any:
+    """`value` with everything masked that must not be logged; containers are copied, other objects become text."""
+    if isinstance(value, str):
+        harmless = "@" not in value and "earer" not in value.lower() and SUSPECT.search(value) is None
+        return value if harmless else SECRET_TEXT.sub(MASK, value)
+    if value is None or isinstance(value, int | float):
+        return value
+    if isinstance(value, Mapping):
+        return {str(name): MASK if is_secret(str(name)) else masked(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [masked(inner) for inner in value]
+    return masked(str(value))
+
+
+class _Origin:
+    """Adds who speaks (service and module) and for which request."""
+
+    def __init__(self, service: str) -> None:
+        self._service = service
+
+    def __call__(self, logger: Any, _method: str, event: EventDict) -> EventDict:
+        name: str = getattr(logger, "name", None) or getattr(event.get("_record"), "name", "")
+        head, _, rest = name.partition(".")
+        event["service"] = (
+            rest.partition(".")[0] if head == "services" else head if head == "gateway" else self._service
+        )
+        if name:
+            event["logger"] = name
+        current = request_id.get()
+        if current is not None:
+            event.setdefault("request_id", current)
+        return event
+
+
+class _StructuredHandler(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        StderrLine().msg(self.format(record).encode(errors="replace"))
+
+
+def _console() -> list[Processor]:
+    return [structlog.dev.ConsoleRenderer(), _encode]
+
+
+def _encode(_logger: object, _method: str, line: Any) -> Any:
+    return line.encode(errors="replace")
+
+
+def _decode(_logger: object, _method: str, line: Any) -> Any:
+    return line.decode()
+
+
+def _to_json(_logger: object, _method: str, event: EventDict) -> Any:
+    return orjson.dumps(event, default=str)

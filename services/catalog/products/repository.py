@@ -1,0 +1,101 @@
+"""Reads the stored documents of products: one statement a request, and no object between database and answer."""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Final
+from uuid import UUID
+
+import orjson
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from ishop.errors import Language, NotFound
+from services.catalog.products.filters import CONDITIONS, VISIBLE, ProductFilters, is_id
+from services.catalog.products.schemas import Sort
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    by: str
+    behind: str
+
+
+ORDERS: Final = {
+    Sort.newest: _Order("d.product_id DESC", "d.product_id < CAST(:last_id AS uuid)"),
+    Sort.price: _Order(
+        "d.price_from, d.product_id", "(d.price_from, d.product_id) > (:last_price, CAST(:last_id AS uuid))"
+    ),
+    Sort.price_down: _Order(
+        "d.price_from DESC, d.product_id DESC",
+        "(d.price_from, d.product_id) < (:last_price, CAST(:last_id AS uuid))",
+    ),
+}
+
+DOCUMENT: Final = {"id": "d.document_id::text AS document", "en": "d.document_en::text AS document"}
+
+# The stock is read from the vendors' published view with the document, so that the page tells what is there now.
+DETAIL: Final = """
+    SELECT {document}, d.version, d.certified_until >= :today AS certified, s.stock
+    FROM catalog.product_documents d
+    CROSS JOIN LATERAL (
+        SELECT json_object_agg(k.id, t.available)::text AS stock
+        FROM catalog.skus k JOIN vendors.stock_v1 t ON t.sku_id = k.id
+        WHERE k.product_id = d.product_id
+    ) s
+    WHERE {key}
+"""
+DETAILS: Final = {
+    (language, key): text(DETAIL.replace("{document}", document).replace("{key}", condition))
+    for language, document in DOCUMENT.items()
+    for key, condition in (("id", "d.product_id = CAST(:key AS uuid)"), ("slug", "d.slug = :key"))
+}
+
+
+@dataclass(frozen=True, slots=True)
+class StoredProduct:
+    """A document as JSON text, its version, and what of each sku can be bought now."""
+
+    document: str
+    version: int
+    certified: bool
+    available: dict[str, int]
+
+
+async def get_product(session: AsyncSession, id_or_slug: str, language: Language, today: date) -> StoredProduct:
+    """The product, whether its certificates are valid or not; NotFound where none is published under that name."""
+    statement = DETAILS[language, "id" if is_id(id_or_slug) else "slug"]
+    row = (await session.execute(statement, {"key": id_or_slug, "today": today})).one_or_none()
+    if row is None:
+        raise NotFound
+    document, version, certified, stock = row
+    return StoredProduct(document, version, bool(certified), orjson.loads(stock) if stock else {})
+
+
+async def list_products(
+    session: AsyncSession,
+    filters: ProductFilters,
+    sort: Sort,
+    language: Language,
+    *,
+    behind: list[Any] | None,
+    limit: int,
+    today: date,
+) -> list[tuple[str, UUID, int]]:
+    """Documents as JSON text with the id and the lowest price, at most `limit`, behind the (price, id) `behind`."""
+    order, wanted = ORDERS[sort], filters.values()
+    conditions = [VISIBLE, *(CONDITIONS[name] for name in wanted)]
+    values = {**wanted, "today": today, "limit": limit}
+    if behind is not None:
+        conditions.append(order.behind)
+        values |= {"last_price": behind[0], "last_id": behind[1]}
+    statement = (
+        "SELECT",
+        DOCUMENT[language],
+        ", d.product_id, d.price_from FROM catalog.product_documents d WHERE",
+        " AND ".join(conditions),
+        "ORDER BY",
+        order.by,
+        "LIMIT :limit",
+    )
+    rows = await session.execute(text(" ".join(statement)), values)
+    return [(document, product_id, price) for document, product_id, price in rows]

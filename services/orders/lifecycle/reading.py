@@ -1,0 +1,120 @@
+"""The SQL that reads orders: one statement for the order with its vendor orders, one for lines, one for history."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from ishop.auth import Principal
+from services.orders.lifecycle.domain import OrderStatus
+from services.orders.lifecycle.records import (
+    LineRecord,
+    OrderBook,
+    OrderRecord,
+    TransitionRecord,
+    VendorOrderRecord,
+)
+from services.orders.lifecycle.repository import OWN, access
+
+_ORDER = """o.id, o.number, o.status, o.payment_method, o.organization_id, o.po_number, o.deliver_on, o.subtotal,
+    o.shipping, o.tax, o.total, o.original_total, o.paid,
+    (SELECT coalesce(sum(r.amount), 0)::bigint FROM orders.refunds r WHERE r.order_id = o.id AND r.status = 'due')
+    AS refund_due, o.ship_to, o.expires_at, o.version, o.created_at"""
+_VENDOR_ORDER = """v.id, v.vendor_id, v.vendor_name, v.status, v.subtotal, v.shipping, v.tax, v.total, v.weight_grams,
+    v.accept_by, v.tracking_number"""
+_ORDER_WIDTH = len(OrderRecord._fields)
+
+READ_ORDER = text(f"""
+    SELECT {_ORDER}, {_VENDOR_ORDER}
+    FROM orders.orders o JOIN orders.vendor_orders v ON v.order_id = o.id
+    WHERE o.id = :id AND (CAST(:office AS boolean) OR {OWN}) AND (o.bulk OR NOT CAST(:bulk_only AS boolean))
+""")  # noqa: S608 - the only parts put together are constants of this module; every value is a parameter.
+READ_LINES = text("""
+    SELECT l.vendor_order_id, l.sku_id, l.name, l.unit, l.quantity, l.unit_price, l.total, l.tax
+    FROM orders.order_lines l WHERE l.order_id = :id ORDER BY l.position
+""")
+READ_HISTORY = text("""
+    SELECT t.vendor_order_id, t.from_status, t.to_status, t.reason, t.created_at
+    FROM orders.transitions t WHERE t.order_id = :id ORDER BY t.id
+""")
+
+# The filters stand in the statement only when they are asked for, so that every variant has the plan of its own index.
+_PAGE = """
+    SELECT {order},
+           (SELECT count(*) FROM orders.order_lines l WHERE l.order_id = o.id) AS line_count,
+           (SELECT json_agg(json_build_object('id', v.id, 'vendor_id', v.vendor_id, 'vendor_name', v.vendor_name,
+                                              'status', v.status, 'total', v.total) ORDER BY v.id)
+            FROM orders.vendor_orders v WHERE v.order_id = o.id) AS parts
+    FROM orders.orders o
+    WHERE {conditions} ORDER BY o.id DESC LIMIT :rows
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class OrderFilter:
+    """Which orders a list shows: those of the caller himself, or of these organizations of his."""
+
+    organizations: Sequence[UUID] | None = None
+    bulk_only: bool = False
+    status: OrderStatus | None = None
+
+
+async def read_order(session: AsyncSession, caller: Principal, order_id: UUID, *, bulk_only: bool) -> OrderBook | None:
+    """An order that the caller may see: his own, his organization's, or any for the office."""
+    rows = (
+        await session.execute(
+            READ_ORDER, {"id": order_id, "office": caller.is_office, "bulk_only": bulk_only, **access(caller)}
+        )
+    ).all()
+    if not rows:
+        return None
+    head = OrderRecord._make(rows[0][:_ORDER_WIDTH])
+    parts = {row[_ORDER_WIDTH]: VendorOrderRecord._make(row[_ORDER_WIDTH:]) for row in rows}
+    lines = [LineRecord._make(row) for row in await session.execute(READ_LINES, {"id": order_id})]
+    named = dict.fromkeys(line.vendor_order_id for line in lines)
+    return OrderBook(_with_address(head), [parts[vendor_order_id] for vendor_order_id in named], lines)
+
+
+async def read_history(session: AsyncSession, order_id: UUID) -> list[TransitionRecord]:
+    """All steps of an order, oldest first; the caller has been let in before."""
+    return [TransitionRecord._make(row) for row in await session.execute(READ_HISTORY, {"id": order_id})]
+
+
+async def list_orders(
+    session: AsyncSession, caller: Principal, wanted: OrderFilter, behind: UUID | None, limit: int
+) -> list[tuple[OrderRecord, int, list[dict[str, Any]]]]:
+    """One order more than `limit`, newest first, each with the number of its lines and its vendor orders."""
+    conditions = [OWN]
+    values: dict[str, Any] = {**access(caller), "rows": limit + 1}
+    if wanted.organizations is None:
+        conditions.append("o.buyer_id = :caller")
+    else:
+        conditions = ["o.organization_id = ANY (CAST(:organizations AS uuid[]))"]
+        values["organizations"] = [one for one in wanted.organizations if one in caller.organizations]
+    if wanted.bulk_only:
+        conditions.append("o.bulk")
+    if wanted.status is not None:
+        conditions.append("o.status = :status")
+        values["status"] = wanted.status
+    if behind is not None:
+        conditions.append("o.id < :behind")
+        values["behind"] = behind
+    statement = text(_PAGE.format(order=_ORDER, conditions=" AND ".join(conditions)))
+    found = []
+    for row in await session.execute(statement, values):
+        *head, line_count, parts = row
+        found.append((_with_address(OrderRecord._make(head)), line_count, _json(parts)))
+    return found
+
+
+def _with_address(order: OrderRecord) -> OrderRecord:
+    return order._replace(ship_to=_json(order.ship_to))
+
+
+def _json(value: Any) -> Any:
+    """A JSON column of a textual statement, which the driver hands over as it is written."""
+    return orjson.loads(value)

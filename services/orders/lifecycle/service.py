@@ -1,0 +1,125 @@
+"""Orders after they are placed: read, cancelled, expired, and moved on by vendors and payments.
+
+Locks are taken in one order everywhere: order, vendor orders by id, stock by sku.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from ishop.auth import Principal
+from ishop.errors import Forbidden, NotFound
+from services.orders.lifecycle import reading, repository
+from services.orders.lifecycle.domain import (
+    DEAD,
+    Cause,
+    OrderStatus,
+    RefundReason,
+    Settlement,
+    Standing,
+    VendorOrderStatus,
+    cancellable,
+    overdue,
+    settle,
+)
+from services.orders.lifecycle.errors import CannotCancel
+from services.orders.lifecycle.reading import OrderFilter
+from services.orders.lifecycle.records import OrderBook, OrderRecord, TransitionRecord
+
+BATCH = 200
+BUYING_ROLES = frozenset({"requester", "approver"})
+"""The roles of an organization whose holders buy for it: place and cancel its orders."""
+
+OVERDUE_REASON = "not_answered_in_time"
+UNPAID_REASON = "not_paid_in_time"
+
+
+async def read(
+    session: AsyncSession, caller: Principal, order_id: UUID, *, bulk_only: bool = False
+) -> tuple[OrderBook, list[TransitionRecord]]:
+    """An order of the caller with its history; NotFound when it is not there or not his."""
+    book = await reading.read_order(session, caller, order_id, bulk_only=bulk_only)
+    if book is None:
+        raise NotFound
+    return book, await reading.read_history(session, order_id)
+
+
+async def list_page(
+    session: AsyncSession, caller: Principal, wanted: OrderFilter, behind: UUID | None, limit: int
+) -> list[tuple[OrderRecord, int, list[dict[str, Any]]]]:
+    """The caller's orders, newest first, one more than `limit`; NotFound for an organization that is not his."""
+    if any(one not in caller.organizations for one in wanted.organizations or ()):
+        raise NotFound
+    return await reading.list_orders(session, caller, wanted, behind, limit)
+
+
+async def cancel(session: AsyncSession, caller: Principal, order_id: UUID, reason: str | None, moment: datetime) -> None:
+    """Cancel what no vendor has answered yet; a cancelled order stays as it is.
+
+    Raises NotFound, Forbidden for a member whose role does not buy, CannotCancel when nothing is left to cancel.
+    """
+    order = await repository.lock_own(session, caller, order_id)
+    if order is None:
+        raise NotFound
+    if order.organization_id is not None and caller.organizations[order.organization_id] not in BUYING_ROLES:
+        raise Forbidden
+    if order.status is OrderStatus.cancelled:
+        return
+    moves = cancellable(order)
+    if not moves:
+        raise CannotCancel
+    await carry_out(session, [settle(order, moves)], Cause(caller.id, reason or "cancelled_by_buyer"), moment)
+
+
+async def carry_out(session: AsyncSession, settlements: Sequence[Settlement], cause: Cause, moment: datetime) -> None:
+    """Write changes of locked orders; then the stock follows: released where a vendor order died, gone where shipped."""
+    await repository.carry_out(session, settlements, cause, moment)
+    moves = [move for settlement in settlements for move in settlement.moves.items()]
+    died = [vendor_order_id for vendor_order_id, status in moves if status in DEAD]
+    if died:
+        await repository.release_stock(session, died, cause)
+    for vendor_order_id, status in moves:
+        if status is VendorOrderStatus.shipped:
+            await repository.ship_stock(session, vendor_order_id, cause)
+
+
+async def lock_for_vendor(session: AsyncSession, caller: Principal, vendor_order_id: UUID) -> Standing:
+    """The locked order of a vendor order of the caller's; NotFound when it is not there or not his."""
+    order = await repository.lock_for_vendor(session, caller, vendor_order_id)
+    if order is None:
+        raise NotFound
+    return order
+
+
+async def lock_for_office(session: AsyncSession, officer: Principal, order_id: UUID) -> Standing:
+    """Any order, locked for the office; NotFound when it is not there."""
+    order = await repository.lock_for_office(session, officer, order_id)
+    if order is None:
+        raise NotFound
+    return order
+
+
+async def expire_unpaid(session: AsyncSession, moment: datetime) -> int:
+    """End one batch of orders that were not paid in time, give their goods back, and say how many they were."""
+    settlements = [
+        settle(order, {part.id: VendorOrderStatus.cancelled for part in order.parts}, OrderStatus.expired)
+        for order in await repository.lock_unpaid(session, moment, BATCH)
+    ]
+    if settlements:
+        await carry_out(session, settlements, Cause(None, UNPAID_REASON, RefundReason.expired), moment)
+    return len(settlements)
+
+
+async def reject_unanswered(session: AsyncSession, moment: datetime) -> int:
+    """Reject, for one batch of orders, what no vendor answered in time, and say how many orders they were."""
+    settlements = [
+        settle(order, moves)
+        for order in await repository.lock_unanswered(session, moment, BATCH)
+        if (moves := overdue(order, moment))
+    ]
+    if settlements:
+        await carry_out(session, settlements, Cause(None, OVERDUE_REASON, RefundReason.rejected), moment)
+    return len(settlements)

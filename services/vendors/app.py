@@ -1,0 +1,19 @@
+"""The vendors service: the directory of producers, and the stock that they keep."""
+
+from fastapi import FastAPI
+
+from ishop.database import Database
+from ishop.jobs import Jobs
+from ishop.service import Runtime, create_service
+from ishop.settings import Role
+from services.vendors.directory.routes import router as directory
+from services.vendors.stock.routes import router as stock
+
+
+def create_app(runtime: Runtime) -> FastAPI:
+    """The application, as login role `ishop_vendors`."""
+    return create_service("vendors", Role.vendors, [directory, stock], runtime)
+
+
+def register_jobs(_jobs: Jobs, _runtime: Runtime, _database: Database) -> None:
+    """Nothing of this service runs in the worker: what follows from a change of stock is the catalog's to do."""

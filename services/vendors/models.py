@@ -1,0 +1,6 @@
+"""All tables of this service, so that the migrations see them."""
+
+from services.vendors.directory.models import Certificate, Cohort, Vendor, VendorMember
+from services.vendors.stock.models import Reservation, Stock, StockMovement
+
+__all__ = ["Certificate", "Cohort", "Reservation", "Stock", "StockMovement", "Vendor", "VendorMember"]

@@ -1,0 +1,158 @@
+"""What callers send and get: the stock of a sku, its changes one by one or in a batch, and its movements."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal, NamedTuple, Self
+from uuid import UUID
+
+from pydantic import (
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
+
+from ishop.problems import pointer
+from ishop.schemas import MAX_QUANTITY, Schema
+
+MAX_ROWS = 10_000
+MAX_SEQUENCE = 2**53 - 1
+
+Status = Literal["applied", "duplicate", "conflict", "invalid"]
+
+
+class StockRead(Schema):
+    """The stock of one sku."""
+
+    sku_id: UUID
+    on_hand: int = Field(description="What the vendor has, in packs", examples=[40])
+    reserved: int = Field(description="What open orders hold of it", examples=[3])
+    available: int = Field(description="What can be ordered: on_hand - reserved, never below 0", examples=[37])
+    shortfall: int = Field(description="By how much a count fell below what is reserved", examples=[0])
+    version: int = Field(description="Moves when on_hand changes, not with every sale", examples=[7])
+
+
+class StockChangeRead(StockRead):
+    """The stock after a change; `duplicate`: this device sent this sequence before, nothing was changed now."""
+
+    status: Literal["applied", "duplicate"]
+
+
+class StockCount(Schema):
+    """ "I have 40": taken only if the stock still is what the count was based on, by version or by amount."""
+
+    count: int = Field(strict=True, ge=0, le=MAX_QUANTITY, examples=[40])
+    expected_version: int | None = Field(default=None, strict=True, ge=1, le=MAX_SEQUENCE, examples=[7])
+    expected_count: int | None = Field(default=None, strict=True, ge=0, le=MAX_SEQUENCE, examples=[43])
+
+    @model_validator(mode="after")
+    def say_what_it_is_based_on(self) -> Self:
+        """Refuse a count without its base, and one with two."""
+        if (self.expected_version is None) == (self.expected_count is None):
+            raise ValueError("send either expected_version or expected_count")
+        return self
+
+
+class StockDelta(Schema):
+    """ "Three sold at the stall": taken once for every (vendor, device_id, sequence), whatever the stock is by then."""
+
+    delta: int = Field(strict=True, ge=-MAX_QUANTITY, le=MAX_QUANTITY, examples=[-3])
+    device_id: str = Field(min_length=1, max_length=100, examples=["phone-1"])
+    sequence: int = Field(strict=True, ge=0, le=MAX_SEQUENCE, examples=[112])
+    reason: str | None = Field(default=None, max_length=200, examples=["sold at the stall"])
+
+
+class StockCountRow(StockCount):
+    """A count in a batch."""
+
+    sku_id: UUID
+
+
+class StockDeltaRow(StockDelta):
+    """A delta in a batch."""
+
+    sku_id: UUID
+
+
+class InvalidRow(NamedTuple):
+    """A row of a batch that cannot be read: why, and the sku where that much could be read."""
+
+    sku_id: UUID | None
+    code: str
+    detail: str
+
+
+def _kind(body: Any) -> str:
+    """What a body is meant to be, so that its errors are those of one kind, not of both."""
+    return "delta" if isinstance(body, dict) and "delta" in body else "count"
+
+
+def _keep_invalid(body: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+    """One malformed row is one result, not the end of the batch."""
+    try:
+        return validate(body)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        # The first part of the path is the kind of row, which the caller did not write.
+        where = pointer(first["loc"][1:])
+        return InvalidRow(_sku_of(body), first["type"], f"{where}: {first['msg']}" if where else first["msg"])
+
+
+def _sku_of(body: Any) -> UUID | None:
+    try:
+        return UUID(body["sku_id"])
+    except (TypeError, KeyError, ValueError, AttributeError):
+        return None
+
+
+StockChange = Annotated[Annotated[StockCount, Tag("count")] | Annotated[StockDelta, Tag("delta")], Discriminator(_kind)]
+StockRow = Annotated[
+    Annotated[StockCountRow, Tag("count")] | Annotated[StockDeltaRow, Tag("delta")],
+    Discriminator(_kind),
+    WrapValidator(_keep_invalid),
+]
+
+
+class StockBatch(Schema):
+    """Many changes at once. `atomic`: all or nothing. `partial`: every row for itself."""
+
+    mode: Literal["atomic", "partial"]
+    rows: list[StockRow] = Field(min_length=1, max_length=MAX_ROWS)
+
+
+class StockBatchRow(Schema):
+    """What became of one row; the stock is null where the sku is not known."""
+
+    row: int = Field(description="Its place in the batch, from 0", examples=[0])
+    sku_id: UUID | None
+    status: Status
+    on_hand: int | None
+    reserved: int | None
+    available: int | None
+    shortfall: int | None
+    version: int | None
+    code: str | None = Field(description="Why it was refused; null where it was not", examples=["stock_conflict"])
+    detail: str | None
+
+
+class StockBatchRead(Schema):
+    """The results, in the order of the rows."""
+
+    results: list[StockBatchRow]
+
+
+class StockMovementRead(Schema):
+    """One change of a sku's stock; on_hand and reserved are the sums of all of them."""
+
+    id: int
+    kind: Literal["opening", "count", "delta", "reserve", "release", "ship", "out_of_stock"]
+    on_hand_change: int
+    reserved_change: int
+    vendor_order_id: UUID | None
+    device_id: str | None
+    sequence: int | None
+    reason: str | None
+    actor_id: UUID | None
+    created_at: datetime
