@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from itertools import islice
 from statistics import median, quantiles
-from typing import Final, Self
+from typing import Final, Self, cast
 
 import orjson
 
@@ -19,8 +19,11 @@ from ishop.child_process import LOOPBACK
 
 HEAD_END: Final = b"\r\n\r\n"
 LENGTH_FIELD: Final = b"\r\ncontent-length:"
+CHUNKED_FIELD: Final = b"\r\ntransfer-encoding: chunked"
+LAST_CHUNK: Final = b"0\r\n\r\n"
 SHOWN_BODY: Final = 400
 GRACE_SECONDS: Final = 60.0
+UNTIL_LAST_CHUNK: Final = -1
 
 
 class LoadFailed(Exception):
@@ -82,17 +85,19 @@ async def send(
     seconds: float | None = None,
     count: int | None = None,
     expected: int = HTTPStatus.OK,
+    holding: bytes = b"",
 ) -> Burst:
     """Send from `requests` over `connections` for `seconds` or until `count` of them are answered.
 
-    Raises LoadFailed at the first answer with another status than `expected`, and when a connection breaks.
+    Raises LoadFailed at the first answer with another status than `expected` or without the bytes `holding` in it, and
+    when a connection breaks.
     """
     loop = asyncio.get_running_loop()
     source = requests if count is None else islice(requests, count)
-    deadline = float("inf") if seconds is None else loop.time() + seconds
-    callers = [_Caller(loop, source, deadline, expected) for _ in range(connections)]
+    deadline = float("inf") if seconds is None else time.perf_counter() + seconds
+    callers = [_Caller(loop, source, deadline, expected, holding) for _ in range(connections)]
     cpu = time.process_time()
-    started = loop.time()
+    started = time.perf_counter()
     try:
         async with asyncio.timeout((seconds or 0) + GRACE_SECONDS):
             for caller in callers:
@@ -106,21 +111,22 @@ async def send(
     latencies = tuple(latency for caller in callers for latency in caller.latencies)
     if not latencies:
         raise LoadFailed("There was nothing to send.")
-    return Burst(latencies, loop.time() - started, time.process_time() - cpu)
+    return Burst(latencies, time.perf_counter() - started, time.process_time() - cpu)
 
 
 class _Caller(asyncio.Protocol):
-    """One connection: sends, reads the answer by its Content-Length, notes the time, sends the next."""
+    """One connection: sends, reads the answer to its end, notes the time, sends the next."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, requests: Iterator[bytes], deadline: float, expected: int
+        self, loop: asyncio.AbstractEventLoop, requests: Iterator[bytes], deadline: float, expected: int, holding: bytes
     ) -> None:
         self.latencies: list[float] = []
         self.done: asyncio.Future[None] = loop.create_future()
-        self._time = loop.time
+        self._time = time.perf_counter
         self._requests = requests
         self._deadline = deadline
         self._expected = str(int(expected)).encode()
+        self._holding = holding
         self._transport: asyncio.Transport | None = None
         self._answer = b""
         self._wanted = 0
@@ -131,17 +137,20 @@ class _Caller(asyncio.Protocol):
         return self
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - create_connection makes no other kind.
-        self._transport = transport
+        # uvloop's transports are no subclasses of asyncio's, so this can be said but not checked.
+        self._transport = cast("asyncio.Transport", transport)
         self._next()
 
     def data_received(self, data: bytes) -> None:
         self._answer += data
         if self._wanted == 0 and not self._read_head():
             return
-        if len(self._answer) >= self._wanted:
+        if len(self._answer) >= self._wanted if self._wanted > 0 else self._answer.endswith(LAST_CHUNK):
             now = self._time()
             self.latencies.append(now - self._sent_at)
+            if self._holding not in self._answer:
+                self._fail(f"An answer is without {self._holding!r}: {self._answer[-SHOWN_BODY:]!r}")
+                return
             self._answer, self._wanted = b"", 0
             self._next()
 
@@ -171,11 +180,14 @@ class _Caller(asyncio.Protocol):
             return False
         head = self._answer[:end].lower()
         at = head.find(LENGTH_FIELD)
-        if at < 0:
-            self._fail(f"An answer has no Content-Length: {head.decode(errors='replace')}")
+        if at >= 0:
+            length = head[at + len(LENGTH_FIELD) :].partition(b"\r\n")[0]
+            self._wanted = end + len(HEAD_END) + int(length)
+        elif CHUNKED_FIELD in head:
+            self._wanted = UNTIL_LAST_CHUNK
+        else:
+            self._fail(f"An answer does not say how long it is: {head.decode(errors='replace')}")
             return False
-        length = head[at + len(LENGTH_FIELD) :].partition(b"\r\n")[0]
-        self._wanted = end + len(HEAD_END) + int(length)
         if self._answer[9:12] != self._expected:
             self._fail(f"An answer was not {self._expected.decode()}: {_shown(self._answer, end)}")
             return False

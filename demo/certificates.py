@@ -78,7 +78,8 @@ def product_certificates(
             continue
         kind = _choose(kinds, producer, dice)
         start, end = _dates(kind, producer, today, dice)
-        yield Certificate(kind, _number(kind, producer, commodity, ordinal, start, end, dice), start, end)
+        number = _number(kind, producer=producer, commodity=commodity, ordinal=ordinal, start=start, end=end, dice=dice)
+        yield Certificate(kind, number, start, end)
 
 
 def _choose(kinds: tuple[str, ...], producer: Producer, dice: Dice) -> str:
@@ -101,7 +102,7 @@ def _dates(kind: str, producer: Producer, today: date, dice: Dice) -> tuple[date
 
 
 def _number(
-    kind: str, producer: Producer, commodity: Commodity, ordinal: int, start: date, end: date, dice: Dice
+    kind: str, *, producer: Producer, commodity: Commodity, ordinal: int, start: date, end: date, dice: Dice
 ) -> str:
     match kind:
         case "PIRT":

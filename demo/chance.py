@@ -1,4 +1,4 @@
-"""Chance without luck: every choice of the demo market follows from the seed, so the same seed gives the same market."""
+"""Chance without luck: every choice follows from the seed, so that the same seed gives the same market."""
 
 from hashlib import blake2b
 from uuid import UUID

@@ -73,7 +73,7 @@ class Listings:
         rows.products.append(
             (product_id, slugify(name.id), producer.id, commodity.id, name.id, name.en, text.id, text.en, "published")
         )
-        self._add_skus(rows, producer, commodity, product_id, number, dice)
+        _add_skus(rows, dice, producer=producer, commodity=commodity, number=number)
         for slot, one in enumerate(
             product_certificates(producer, commodity, ordinal, self._today, dice), CERTIFICATE_SLOT
         ):
@@ -109,28 +109,28 @@ class Listings:
             parts_en.append(care.en)
         return Text(" ".join(parts_id), " ".join(parts_en))
 
-    def _add_skus(
-        self, rows: Rows, producer: Producer, commodity: Commodity, product_id: UUID, number: int, dice: Dice
-    ) -> None:
-        packs = _choose_packs(producer, commodity, dice)
-        quality = dice.unit()
-        if commodity.price_high > WIDE_RANGE * commodity.price_low:
-            quality *= quality
-        basis = commodity.price_low + (commodity.price_high - commodity.price_low) * quality
-        code = f"{commodity.prefix}-{number:05d}"
-        for position, (pack, lot) in enumerate(packs):
-            sku_id = dice.uuid(position + 1)
-            price = round_price(basis * pack.factor * (CARTON_DISCOUNT if lot > 1 else 1))
-            name = pack.name if lot == 1 else f"{pack.name}, grosir kelipatan {lot}"
-            sku_code = f"{code}-{pack.code}" if lot == 1 else f"{code}-{pack.code}-K{lot}"
-            least = max(lot, pack.min_quantity)
-            rows.skus.append(
-                (sku_id, product_id, sku_code, name, price, pack.weight_grams, pack.content, lot, least, position)
-            )
-            _add_tiers(rows.tiers, sku_id, price, least, dice)
-            on_hand = _on_hand(producer, price, least, dice)
-            rows.stock.append((sku_id, producer.id, on_hand))
-            rows.movements.append((sku_id, producer.id, "opening", on_hand, 0))
+
+def _add_skus(rows: Rows, dice: Dice, *, producer: Producer, commodity: Commodity, number: int) -> None:
+    """Packs of one product at one quality, each with its tiers and its stock."""
+    quality = dice.unit()
+    if commodity.price_high > WIDE_RANGE * commodity.price_low:
+        quality *= quality
+    basis = commodity.price_low + (commodity.price_high - commodity.price_low) * quality
+    code = f"{commodity.prefix}-{number:05d}"
+    product_id = dice.uuid()
+    for position, (pack, lot) in enumerate(_choose_packs(producer, commodity, dice)):
+        sku_id = dice.uuid(position + 1)
+        price = round_price(basis * pack.factor * (CARTON_DISCOUNT if lot > 1 else 1))
+        name = pack.name if lot == 1 else f"{pack.name}, grosir kelipatan {lot}"
+        sku_code = f"{code}-{pack.code}" if lot == 1 else f"{code}-{pack.code}-K{lot}"
+        least = max(lot, pack.min_quantity)
+        rows.skus.append(
+            (sku_id, product_id, sku_code, name, price, pack.weight_grams, pack.content, lot, least, position)
+        )
+        _add_tiers(rows.tiers, sku_id, price, least, dice)
+        on_hand = _on_hand(producer, price, least, dice)
+        rows.stock.append((sku_id, producer.id, on_hand))
+        rows.movements.append((sku_id, producer.id, "opening", on_hand, 0))
 
 
 def _choose_packs(producer: Producer, commodity: Commodity, dice: Dice) -> list[tuple[Pack, int]]:

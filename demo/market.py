@@ -19,6 +19,7 @@ from demo.listings import Listings, Rows
 from demo.material import WORDS_SOURCE, Material
 from demo.producers import Producer, cohort_totals, group_sizes, producers
 from ishop.clock import business_date, now
+from ishop.home import StartupError
 
 STANDARD_VENDORS: Final = 453
 STANDARD_PRODUCTS: Final = 1_600
@@ -54,7 +55,7 @@ Progress = Callable[[str, int, int], None]
 """Told the phase, how much of it is done, and how much there is."""
 
 
-class MarketRefused(Exception):
+class MarketRefused(StartupError):
     """This database is not one to build a demo market in; the message says why and what to do."""
 
 
@@ -82,7 +83,7 @@ async def build_market(
     """Build the market as the role of `dsn`, the migrator, which may write every schema.
 
     The same seed gives the same rows and ids; the dates of certificates follow `today` (in WITA when not given).
-    Raises MarketRefused for a database that has a market or is being filled, `demo.producers.MarketTooSmall` for
+    Raises MarketRefused for a database that has a market or is being filled, `demo.producers.MarketSizeRefused` for
     numbers that cannot be met. An interrupted large build is removed first, unless somebody ordered from it.
     """
     today = today or business_date(now())

@@ -78,6 +78,7 @@ class Group:
     """Producers of the same main goods."""
 
     slug: str
+    goods: Text
     cohort: str
     vendors: int
     main: tuple[Commodity, ...]
@@ -177,6 +178,7 @@ def _cohort(row: Mapping[str, Any]) -> Cohort:
 def _group(row: Mapping[str, Any], commodities: Mapping[str, Commodity], places: Mapping[str, Place]) -> Group:
     return Group(
         slug=row["slug"],
+        goods=Text(row["goods_id"], row["goods_en"]),
         cohort=row["cohort"],
         vendors=row["vendors"],
         main=tuple(commodities[slug] for slug in row["main"]),

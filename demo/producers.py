@@ -1,32 +1,36 @@
 """The producers: how many of each group, where, how big, under which name, and what each of them sells."""
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import zip_longest
 from typing import Final
 from uuid import UUID
 
 from demo.chance import Dice
 from demo.material import Cohort, Commodity, Group, Material, Place, Text, slugify
+from ishop.home import StartupError
 
 MIN_VENDORS: Final = 10
 COOPERATIVE_PRODUCTS: Final = 110
 """At least so many products has the cooperative: every commodity in all its packs, which gives over 250 skus."""
 
-NEIGHBOUR_SUGAR: Final = "gula-aren-cetak"
-"""What the second vendor always sells too, so that one order can be filled by two vendors."""
+SECOND_VENDOR_SELLS: Final = "gula-aren-cetak"
+"""Always, beside its main goods, so that one order can be filled by it and by the cooperative."""
 
 EXPIRED_EVERY, EXPIRED_AT, EXPIRED_AFTER = 61, 37, 20
 PKP_EVERY, PKP_AT = 40, 29
 
 FIRST_OSS_DAY: Final = date(2021, 8, 9)
+OSS_DAYS: Final = 1_700
 KM_PER_DEGREE: Final = 111.2
 MICRO_BELOW, SMALL_BELOW = 5, 20
 
 
-class MarketTooSmall(ValueError):
-    """The market asked for cannot hold what every demo market holds."""
+class MarketSizeRefused(StartupError):
+    """No demo market of this size: too small for what every one holds, or more vendors than there are names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +42,6 @@ class Producer:
     slug: str
     name: str
     brand: str
-    brand_slug: str
     description: Text
     group: Group
     place: Place
@@ -64,7 +67,7 @@ def apportion(total: int, weights: Sequence[int], least: int = 0) -> list[int]:
     """Whole shares of `total` in proportion to `weights`, each at least `least`, by largest remainder."""
     spare = total - least * len(weights)
     if spare < 0:
-        raise MarketTooSmall(f"{total} cannot be shared by {len(weights)} with at least {least} each")
+        raise MarketSizeRefused(f"{total} cannot be shared by {len(weights)} with at least {least} each")
     parts = [divmod(spare * weight, sum(weights)) for weight in weights]
     shares = [least + whole for whole, _ in parts]
     by_remainder = sorted(range(len(weights)), key=lambda at: (-parts[at][1], at))
@@ -76,7 +79,7 @@ def apportion(total: int, weights: Sequence[int], least: int = 0) -> list[int]:
 def group_sizes(material: Material, vendors: int) -> list[int]:
     """Producers per group: exactly those of the source for 453, else in the same proportions."""
     if vendors < MIN_VENDORS:
-        raise MarketTooSmall(f"A demo market has at least {MIN_VENDORS} vendors, not {vendors}.")
+        raise MarketSizeRefused(f"A demo market has at least {MIN_VENDORS} vendors, not {vendors}.")
     weights = [group.vendors for group in material.groups]
     if vendors == sum(weights):
         return weights
@@ -89,9 +92,7 @@ def cohort_totals(material: Material, sizes: Sequence[int]) -> list[tuple[Cohort
     """Per cohort of the source its producers and workers in this market; workers grow in proportion."""
     totals = []
     for cohort in material.cohorts:
-        members = sum(
-            size for group, size in zip(material.groups, sizes, strict=True) if group.cohort == cohort.slug
-        )
+        members = sum(size for group, size in zip(material.groups, sizes, strict=True) if group.cohort == cohort.slug)
         totals.append((cohort, members, round(cohort.workers * members / cohort.vendors)))
     return totals
 
@@ -100,7 +101,7 @@ def product_counts(vendors: int, products: int, seed: int) -> list[int]:
     """How many products each vendor has: the cooperative most, every other at least one."""
     cooperative = max(COOPERATIVE_PRODUCTS, 3 * products // vendors)
     if products < cooperative + vendors - 1:
-        raise MarketTooSmall(
+        raise MarketSizeRefused(
             f"A demo market of {vendors} vendors needs at least {COOPERATIVE_PRODUCTS + vendors - 1} products."
         )
     weights = [2 + Dice(seed, "assortment", number).pick(5) for number in range(1, vendors)]
@@ -108,20 +109,28 @@ def product_counts(vendors: int, products: int, seed: int) -> list[int]:
 
 
 def producers(material: Material, vendors: int, products: int, seed: int) -> Iterator[Producer]:
-    """Every producer of the market, the cooperative first; group by group, so that numbers of a group are together."""
+    """Every producer of the market, the cooperative first, then group by group."""
+    names = material.names
+    if vendors > (most := len(names["first"]) * len(names["second"]) * (1 + len(names["tail"]))):
+        raise MarketSizeRefused(f"There are names for {most} vendors only.")
     sizes = group_sizes(material, vendors)
-    workers = {cohort.slug: _workers(cohort, members, total, seed) for cohort, members, total in cohort_totals(material, sizes)}
     counts = product_counts(vendors, products, seed)
-    ranks = dict.fromkeys(material.places, 0)
+    workers = {
+        cohort.slug: _workers(cohort, members, total, seed) for cohort, members, total in cohort_totals(material, sizes)
+    }
+    offered: Counter[Commodity] = Counter()
     number = first_product = 0
     for group, size in zip(material.groups, sizes, strict=True):
         for rank in range(size):
             place = group.places[rank % len(group.places)]
+            goods = _goods(material, group, place, number, offered)
+            offered.update(goods[: counts[number]])
             yield _producer(
-                material, seed, number, group, place, ranks[place.code], workers[group.cohort].pop(), first_product, counts[number]
-            )
+                material, seed, number,
+                group=group, place=place, goods=goods, workers=workers[group.cohort].pop(),
+                first_product=first_product, products=counts[number],
+            )  # fmt: skip
             first_product += counts[number]
-            ranks[place.code] += 1
             number += 1
 
 
@@ -137,9 +146,10 @@ def _producer(
     material: Material,
     seed: int,
     number: int,
+    *,
     group: Group,
     place: Place,
-    rank_in_place: int,
+    goods: tuple[Commodity, ...],
     workers: int | None,
     first_product: int,
     products: int,
@@ -148,23 +158,26 @@ def _producer(
     brand = _brand(material, seed, number)
     kind = material.names["cooperative"] if number == 0 else group.kinds[dice.pick(len(group.kinds))]
     name = f"{kind} {brand}"
-    goods = _goods(material, group, place, number, rank_in_place)
-    registered = FIRST_OSS_DAY + timedelta(days=dice.pick(1_700))
+    registered = FIRST_OSS_DAY + timedelta(days=dice.pick(OSS_DAYS))
     latitude, longitude = _position(dice, place)
+    text = material.vendor_texts[dice.pick(len(material.vendor_texts))] if number else material.cooperative_text
+    year = registered.year - dice.pick(15)
     return Producer(
         number=number,
         id=dice.uuid(),
         slug=slugify(name),
         name=name,
         brand=brand,
-        brand_slug=slugify(brand),
-        description=_description(material, dice, number, name, place, goods[0], registered),
+        description=Text(
+            text.id.format(name=name, region=place.name, year=year, goods=group.goods.id),
+            text.en.format(name=name, region=place.name, year=year, goods=group.goods.en),
+        ),
         group=group,
         place=place,
         latitude=latitude,
         longitude=longitude,
-        # Since August 2021 OSS numbers begin with the day of issue; the serial is unique in a market.
-        nib=f"{registered:%d%m%y}{number:07d}",
+        # Since August 2021 these numbers begin with the day of issue. The factor is prime: no serial comes twice.
+        nib=f"{registered:%d%m%y}{number * 1_299_709 % 10_000_000:07d}",
         registered=registered,
         size_class=_size_class(dice, number, workers),
         workers=workers,
@@ -184,31 +197,26 @@ def _brand(material: Material, seed: int, number: int) -> str:
     round_number, pair = divmod(number, pairs)
     at = (pair * 2_287 + seed * 53) % pairs
     words = [first[at // len(second)], second[at % len(second)]]
-    if round_number > len(tail):
-        raise MarketTooSmall(f"There are names for {pairs * (len(tail) + 1)} vendors only.")
     return " ".join([*words, tail[round_number - 1]] if round_number else words)
 
 
-def _goods(material: Material, group: Group, place: Place, number: int, rank_in_place: int) -> tuple[Commodity, ...]:
-    """Main goods of the group that are at home in the place, then by turns its other goods and those of neighbours."""
+def _goods(
+    material: Material, group: Group, place: Place, number: int, offered: Counter[Commodity]
+) -> tuple[Commodity, ...]:
+    """A main commodity of the group, then by turns its other goods and what neighbours in the place make.
+
+    What the market has least of comes first, so that the vendors of a place together offer everything made there.
+    """
     everything = tuple(material.commodities.values())
     if number == 0:
-        return (*group.main, *group.also, *(goods for goods in everything if goods not in (*group.main, *group.also)))
-    at_home = [goods for goods in group.main if place.code in goods.origins] or list(group.main)
-    main = at_home[rank_in_place % len(at_home)]
-    related = [goods for goods in (*group.also, *group.main) if goods is not main and place.code in goods.origins]
-    neighbours = [goods for goods in everything if place.code in goods.origins and goods is not main]
-    # Each vendor of a place begins elsewhere in the list, so that together they offer all of it.
-    turn = (rank_in_place * 3) % len(neighbours)
-    neighbours = neighbours[turn:] + neighbours[:turn]
-    chosen = [main]
-    if number == 1:
-        chosen.append(material.commodities[NEIGHBOUR_SUGAR])
-    while neighbours:
-        chosen.append(neighbours.pop(0))
-        if related:
-            chosen.append(related.pop(0))
-    return tuple(dict.fromkeys(chosen))
+        return tuple(dict.fromkeys((*group.main, *group.also, *everything)))
+    at_home = [goods for goods in group.main if place.code in goods.origins] or group.main
+    main = min(at_home, key=offered.__getitem__)
+    related = [goods for goods in (*group.also, *group.main) if place.code in goods.origins]
+    neighbours = sorted((goods for goods in everything if place.code in goods.origins), key=offered.__getitem__)
+    turns = zip_longest(neighbours, related)
+    second = [material.commodities[SECOND_VENDOR_SELLS]] if number == 1 else []
+    return tuple(dict.fromkeys([main, *second, *(goods for turn in turns for goods in turn if goods is not None)]))
 
 
 def _position(dice: Dice, place: Place) -> tuple[float, float]:
@@ -218,20 +226,6 @@ def _position(dice: Dice, place: Place) -> tuple[float, float]:
     latitude = place.latitude + distance * math.sin(angle)
     longitude = place.longitude + distance * math.cos(angle) / math.cos(math.radians(place.latitude))
     return round(latitude, 5), round(longitude, 5)
-
-
-def _description(
-    material: Material, dice: Dice, number: int, name: str, place: Place, main: Commodity, registered: date
-) -> Text:
-    if number == 0:
-        return material.cooperative_text
-    text = material.vendor_texts[dice.pick(len(material.vendor_texts))]
-    year = registered.year - dice.pick(15)
-    goods_id, goods_en = main.document["name_id"], main.document["name_en"]
-    return Text(
-        text.id.format(name=name, region=place.name, year=year, goods=goods_id[0].lower() + goods_id[1:]),
-        text.en.format(name=name, region=place.name, year=year, goods=goods_en[0].lower() + goods_en[1:]),
-    )
 
 
 def _size_class(dice: Dice, number: int, workers: int | None) -> str:

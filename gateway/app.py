@@ -96,11 +96,11 @@ class Gateway:
             await self._answer(exchange)
         except AppError as error:
             await _refuse(exchange, error)
-        except Exception as error:
+        except Exception:
             # Once an answer has begun there is no other way to tell the caller than to break it off.
             if exchange.status is not None:
                 raise
-            log.error("unhandled error", exc_info=error)
+            log.exception("unhandled error")
             await _refuse(exchange, InternalError())
         finally:
             if exchange.route not in HEALTH:
@@ -154,11 +154,8 @@ class Gateway:
             exchange.principal = self._verifier.principal_of(incoming.text(b"authorization"))
         except Unauthenticated as error:
             refusal = error
-        if route.method != "GET":
-            limit = WRITES
-        else:
-            limit = PUBLIC_READS if exchange.principal is None else READS
-        self._count(exchange, limit, client)
+        reads = PUBLIC_READS if exchange.principal is None else READS
+        self._count(exchange, reads if route.method == "GET" else WRITES, client)
         if refusal is not None:
             raise refusal
 

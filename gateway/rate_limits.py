@@ -80,7 +80,7 @@ class WindowMemory(Storage):
         self._windows.pop(key, None)
 
     def _forget(self, key: str, now: float) -> None:
-        """Make room for a new window of `key`: its old one goes, and from the oldest on what has ended or is too much."""
+        """Make room for a new window of `key`: its old one goes, and the oldest that have ended or are too many."""
         self._windows.pop(key, None)
         while self._windows:
             oldest = next(iter(self._windows))

@@ -41,7 +41,7 @@ ROUTES: Final = (
     Route("GET", "/v1/regions", CATALOG),
     # Producers, and what they have
     Route("GET", "/v1/vendors", VENDORS),
-    Route("GET", "/v1/vendors/{id_or_slug}", VENDORS),
+    Route("GET", "/v1/vendors/{vendor}", VENDORS),
     Route("GET", "/v1/stock", VENDORS),
     Route("GET", "/v1/stock/{sku_id}", VENDORS),
     Route("PATCH", "/v1/stock/{sku_id}", VENDORS),
@@ -59,7 +59,11 @@ ROUTES: Final = (
     Route("POST", "/v1/orders/{order_id}/cancel", ORDERS),
     Route("POST", "/v1/orders/{order_id}/payments", ORDERS),
     # Buy for an organization
+    Route("GET", "/v1/organizations", ORDERS),
+    Route("POST", "/v1/bulk-orders/preview", ORDERS, body_limit=4 * MIB),
     Route("POST", "/v1/bulk-orders", ORDERS, body_limit=4 * MIB),
+    Route("GET", "/v1/bulk-orders", ORDERS),
+    Route("GET", "/v1/bulk-orders/{order_id}", ORDERS),
     # Sell: a producer's part of an order
     Route("GET", "/v1/vendor-orders", ORDERS),
     Route("GET", "/v1/vendor-orders/{vendor_order_id}", ORDERS),

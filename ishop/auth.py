@@ -1,4 +1,4 @@
-"""Who is calling: EdDSA access tokens (RFC 8037), verified by every service itself, and the principal in them."""
+"""Who is calling: Ed25519 access tokens (RFC 9864), verified by every service itself, and the principal in them."""
 
 import time
 from collections import OrderedDict
@@ -19,7 +19,7 @@ from ishop.settings import Settings
 
 ISSUER = "ishop"
 AUDIENCE = "ishop"
-ALGORITHM = "EdDSA"
+ALGORITHM = "Ed25519"
 ACCESS_TOKEN_SECONDS = 600
 CACHED_TOKENS = 4096
 

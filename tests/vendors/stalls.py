@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from itertools import count
 from typing import Any
 from uuid import UUID
 
@@ -28,7 +29,8 @@ RETURNING id
 """
 ADD_STOCK = """
 WITH stock AS (
-    INSERT INTO vendors.stock (sku_id, vendor_id, on_hand) VALUES (uuidv7(), $1, $2) RETURNING sku_id, vendor_id, on_hand
+    INSERT INTO vendors.stock (sku_id, vendor_id, on_hand) VALUES (uuidv7(), $1, $2)
+    RETURNING sku_id, vendor_id, on_hand
 ), opening AS (
     INSERT INTO vendors.stock_movements (sku_id, vendor_id, kind, on_hand_change, reserved_change)
     SELECT sku_id, vendor_id, 'opening', on_hand, 0 FROM stock
@@ -36,6 +38,8 @@ WITH stock AS (
 SELECT sku_id FROM stock
 """
 RESERVE = "SELECT sku_id, requested, available FROM vendors.reserve_v1($1, $2, $3)"
+RELEASE = "SELECT vendors.release_v1($1, $2, 'test')"
+SHIP = "SELECT vendors.ship_v1($1)"
 
 
 class Stall:
@@ -46,6 +50,7 @@ class Stall:
         self.app = app
         self.own = self.other = UUID(int=0)
         self._clients = clients
+        self._nib = count()
         self._signer = Signer(database.settings)
         self.anonymous = self.client(None)
         self.consumer = self.client(Principal(UUID(int=3), confirmed=True))
@@ -68,12 +73,9 @@ class Stall:
         self._clients.push_async_callback(client.aclose)
         return client
 
-    async def add_vendor(
-        self, slug: str, name: str, *, status: str = "active", region: str = "52.01", nib: str | None = None
-    ) -> UUID:
-        """A new vendor; its NIB is made of its slug where none is given."""
-        nib = nib or f"{abs(hash(slug)) % 10**13:013}"
-        (row,) = await self.fetch(ADD_VENDOR, slug, name, status, region, nib)
+    async def add_vendor(self, slug: str, name: str, *, status: str = "active", region: str = "52.01") -> UUID:
+        """A new vendor with a NIB that no other has."""
+        (row,) = await self.fetch(ADD_VENDOR, slug, name, status, region, f"{9_120_001_000_000 + next(self._nib)}")
         return UUID(str(row["id"]))
 
     async def add_stock(self, on_hand: int, vendor: UUID | None = None) -> UUID:
@@ -92,12 +94,12 @@ class Stall:
 
     async def release(self, *orders: UUID, out_of_stock: bool = False) -> int:
         """Give back what vendor orders hold; how many reservations ended."""
-        (row,) = await self._as(Role.orders, "SELECT vendors.release_v1($1, $2, 'test')", list(orders), out_of_stock)
+        (row,) = await self._as(Role.orders, RELEASE, list(orders), out_of_stock)
         return int(row[0])
 
     async def ship(self, order: UUID) -> int:
         """Ship a vendor order; how many reservations ended."""
-        (row,) = await self._as(Role.orders, "SELECT vendors.ship_v1($1)", order)
+        (row,) = await self._as(Role.orders, SHIP, order)
         return int(row[0])
 
     async def level(self, sku: UUID) -> tuple[int, int, int, int]:
@@ -127,8 +129,7 @@ class Stall:
         """All rows of this service and the outbox: equal before and after what must change nothing."""
         tables = ("vendors.vendors", "vendors.stock", "vendors.stock_movements", "vendors.reservations", "ops.outbox")
         return {
-            table: sorted(str(row[0]) for row in await self.fetch(f"SELECT t::text FROM {table} t"))  # noqa: S608 - the names stand above.
-            for table in tables
+            table: sorted(str(row[0]) for row in await self.fetch(f"SELECT t::text FROM {table} t")) for table in tables
         }
 
     async def broken(self) -> list[Finding]:

@@ -110,12 +110,26 @@ class ProductDocument(Base):
     __tablename__ = "product_documents"
     __table_args__ = (
         Index("ix_product_documents_vendor_id", "vendor_id", "product_id"),
-        Index("ix_product_documents_commodity_slug", "commodity_slug", "product_id"),
+        Index(
+            "ix_product_documents_commodity_slug",
+            "commodity_slug",
+            "product_id",
+            postgresql_include=[
+                "certified_until",
+                "price_from",
+                "in_stock",
+                "region_code",
+                "vendor_id",
+                "longitude",
+                "latitude",
+            ],
+        ),
         Index("ix_product_documents_category_slug", "category_slug", "product_id"),
         Index("ix_product_documents_region_code", "region_code", "product_id"),
         Index("ix_product_documents_price_from", "price_from", "product_id"),
         Index("ix_product_documents_certificate_kinds", "certificate_kinds", postgresql_using="gin"),
         Index("ix_product_documents_search_vector", "search_vector", postgresql_using="gin"),
+        Index("ix_product_documents_place", text("point(longitude, latitude)"), postgresql_using="gist"),
         {
             "schema": "catalog",
             "comment": "What list, detail and both search engines show of a published product; "

@@ -28,6 +28,7 @@ __all__ = [
     "Language",
     "Lexicon",
     "SynonymGroup",
+    "Term",
     "Understanding",
     "load_language",
 ]
@@ -42,12 +43,14 @@ class Understanding:
 
     `text` and `tokens` are the corrected words to match as free text; fillers, and words fully said by `regions`,
     `certificates` or a purpose, are gone, so both may be empty. `commodities` are slugs with a weight above 0 up to 1,
-    strongest first: 1.0 is named, 0.4 only related. `regions` are region codes, the nearest meaning first.
+    strongest first: 1.0 is named, 0.4 only related. `unexplained` are those of the tokens that no phrase of the market
+    explains, such as the name of a vendor. `regions` are region codes, the nearest meaning first.
     `suggestion` is the whole query as it should have been typed, where a correction was made.
     """
 
     text: str = ""
     tokens: tuple[str, ...] = ()
+    unexplained: tuple[str, ...] = ()
     commodities: tuple[tuple[str, float], ...] = ()
     regions: tuple[str, ...] = ()
     certificates: tuple[str, ...] = ()
@@ -95,9 +98,13 @@ class Lexicon:
         found = segments(content, self._phrases, self._vocabulary)
         shown, corrected = _corrected_words(content, found)
         tokens = _free_text(found, shown)
+        explained = {place for segment in found for place in range(segment.start, segment.end)}
         return Understanding(
             text=" ".join(tokens),
             tokens=tokens,
+            unexplained=tuple(
+                word for place, text in enumerate(shown) if place not in explained for word in text.split()
+            ),
             commodities=ranked(content, found, self._phrases),
             regions=tuple(dict.fromkeys(code for segment in found for code in segment.sense.regions)),
             certificates=tuple(dict.fromkeys(kind for segment in found for kind in segment.sense.certificates)),
@@ -105,12 +112,14 @@ class Lexicon:
         )
 
     def suggest(self, prefix: str, limit: int = 8) -> list[str]:
-        """Complete what is being typed to readable phrases, the likeliest first; typing errors before the last word
-        are forgiven."""
+        """Complete what is being typed to readable phrases, at most `limit`, the likeliest first.
+
+        Errors in finished words are forgiven; an error in the last word only where nothing begins as it is typed.
+        """
         return self._completion.suggest(prefix, self._respelt, limit)
 
     def _respelt(self, word: str) -> str:
-        terms = self._reader.terms(word)
+        terms = [term for term in self._reader.terms(word) if not term.filler]
         return " ".join(term.readings[0].text if term.readings else term.typed for term in terms)
 
 

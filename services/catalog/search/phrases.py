@@ -92,11 +92,12 @@ class PhraseIndex:
         self._loose = {tuple(key(word) for word in self.phrase_words(phrase)) for phrase in language.loose}
         places = {word for region in language.regions for name in region.names for word in words(name)}
         self._nameless = language.modifiers | language.units | places
+        slugs = set()
         for entry in commodities:
+            slugs.add(entry.slug)
             self._add_commodity(entry)
         meanings = {phrase: dict(weights) for phrase, weights in self._named.items()}
         self._add_groups(tuple(groups), meanings)
-        slugs = {slug for weights in self._named.values() for slug in weights}
         for intent in language.intents:
             for phrase, weights in self._intent(intent, slugs):
                 _raise(meanings.setdefault(phrase, {}), weights)

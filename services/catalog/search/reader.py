@@ -23,6 +23,7 @@ _RESPELT = 0.98
 _STEMMED = 0.97
 _TRANSLATED = 0.97
 _ERROR_COST = 0.1
+_GUESSED = 1 - _ERROR_COST
 _SHORTEST_HALF = 3
 _SHORTEST_TARGET = 4
 _LONG = 6
@@ -52,8 +53,8 @@ class Term:
 
     @property
     def certain(self) -> bool:
-        """Tell whether the word was recognised without guessing."""
-        return bool(self.readings) and not self.readings[0].corrected
+        """Tell whether the word was recognised without guessing at letters."""
+        return bool(self.readings) and self.readings[0].quality > _GUESSED
 
 
 class Reader:
@@ -107,12 +108,13 @@ class Reader:
 
     def _term(self, word: str) -> list[Term]:
         folded = key(word)
-        if self._vocabulary.spelt(word):
+        spelt = self._vocabulary.spelt(word)
+        if spelt and self._vocabulary.of_market(folded):
             return [Term(word, self._known(word, folded, corrected=False))]
         if word in self._language.ordinary or word in self._language.modifiers or word in self._language.protected:
             return [Term(word, ordinary=word in self._language.ordinary)]
         if folded in self._vocabulary:
-            return [Term(word, self._known(word, folded, corrected=True))]
+            return [Term(word, self._known(word, folded, corrected=not spelt))]
         if stemmed := self._stemmed(word):
             return [Term(word, stemmed)]
         return self._split(word, folded) or [Term(word, self._corrected(word))]

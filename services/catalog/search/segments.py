@@ -60,7 +60,7 @@ class _Phrases:
         if self._terms[start].after_purpose and (segment := self._spelt(start, end, purpose=True)):
             yield segment
         segment = self._spelt(start, end, purpose=False)
-        if segment is None and len(stretch) > 1 and sum(not term.certain for term in stretch) >= 1:
+        if segment is None and len(stretch) > 1 and not all(term.certain for term in stretch):
             segment = self._in_context(start, end) or self._in_pieces(start, end)
         if segment:
             yield segment

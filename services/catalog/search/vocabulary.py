@@ -4,7 +4,6 @@ from enum import IntEnum
 
 from services.catalog.search.folding import distance, full_key, key
 
-
 _FAR = 9  # Spellings of one key are never this far apart.
 
 

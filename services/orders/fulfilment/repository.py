@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -29,8 +28,10 @@ READ_LINES = text("""
     SELECT l.vendor_order_id, l.sku_id, l.name, l.unit, l.quantity, l.unit_price, l.total, l.tax
     FROM orders.order_lines l WHERE l.vendor_order_id = :id ORDER BY l.position
 """)
+# Why the order as a whole moved may be another vendor's word to the buyer.
 READ_HISTORY = text("""
-    SELECT t.vendor_order_id, t.from_status, t.to_status, t.reason, t.created_at
+    SELECT t.vendor_order_id, t.from_status, t.to_status,
+           CASE WHEN t.vendor_order_id IS NOT NULL THEN t.reason END AS reason, t.created_at
     FROM orders.transitions t
     WHERE t.order_id = :order_id AND (t.vendor_order_id IS NULL OR t.vendor_order_id = :id) ORDER BY t.id
 """)
@@ -61,7 +62,7 @@ async def read(
     head = _head(columns)
     lines = [LineRecord._make(line) for line in await session.execute(READ_LINES, {"id": vendor_order_id})]
     steps = await session.execute(READ_HISTORY, {"id": vendor_order_id, "order_id": head.order_id})
-    return head, orjson.loads(ship_to), lines, [TransitionRecord._make(step) for step in steps]
+    return head, ship_to, lines, [TransitionRecord._make(step) for step in steps]
 
 
 async def list_page(

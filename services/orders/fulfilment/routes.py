@@ -35,6 +35,7 @@ MOVE_ERRORS = problems.responses(Unauthenticated, Forbidden, NotFound, IllegalTr
 
 @router.get("/v1/vendor-orders", response_model=Page[VendorOrderListed], responses=READ_ERRORS, name="list")
 async def list_own(
+    *,
     request: Request,
     caller: VendorMember,
     session: Session,
@@ -75,9 +76,7 @@ async def reject(caller: VendorMember, session: Session, vendor_order_id: UUID, 
 
 
 @router.post("/v1/vendor-orders/{vendor_order_id}/ship", response_model=VendorOrderRead, responses=MOVE_ERRORS)
-async def ship(
-    caller: VendorMember, session: Session, vendor_order_id: UUID, body: Shipment | None = None
-) -> Response:
+async def ship(caller: VendorMember, session: Session, vendor_order_id: UUID, body: Shipment | None = None) -> Response:
     """Say that the accepted goods have left the house."""
     await service.ship(session, caller, vendor_order_id, body.tracking_number if body else None, clock.now())
     return await _answer(caller, session, vendor_order_id)

@@ -5,10 +5,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from ishop.auth import Principal
 from ishop.errors import NotFound
+from ishop.routing import Session
 from services.orders.fulfilment import repository
 from services.orders.fulfilment.errors import OrderNotConfirmed
 from services.orders.fulfilment.repository import VendorOrderFilter
@@ -26,7 +25,7 @@ from services.orders.lifecycle.domain import (
 from services.orders.payments import service as payments
 
 
-async def read(session: AsyncSession, caller: Principal, vendor_order_id: UUID) -> tuple[Mapping[str, Any], int]:
+async def read(session: Session, caller: Principal, vendor_order_id: UUID) -> tuple[Mapping[str, Any], int]:
     """A vendor order of the caller's as `VendorOrderRead` describes it, and the version of its order."""
     found = await repository.read(session, caller, vendor_order_id)
     if found is None:
@@ -35,7 +34,7 @@ async def read(session: AsyncSession, caller: Principal, vendor_order_id: UUID) 
 
 
 async def list_page(
-    session: AsyncSession, caller: Principal, wanted: VendorOrderFilter, behind: UUID | None, limit: int
+    session: Session, caller: Principal, wanted: VendorOrderFilter, behind: UUID | None, limit: int
 ) -> list[VendorOrderHead]:
     """The vendor orders of the caller's vendors, newest first, one more than `limit`; NotFound for another's vendor."""
     if wanted.vendor_id is not None and wanted.vendor_id not in caller.vendors:
@@ -43,7 +42,7 @@ async def list_page(
     return await repository.list_page(session, caller, wanted, behind, limit)
 
 
-async def accept(session: AsyncSession, caller: Principal, vendor_order_id: UUID, moment: datetime) -> None:
+async def accept(session: Session, caller: Principal, vendor_order_id: UUID, moment: datetime) -> None:
     """The vendor will fill it: from now on the buyer cannot cancel it by himself."""
     settlement = await _move(session, caller, vendor_order_id, VendorOrderStatus.accepted)
     if settlement is not None:
@@ -51,9 +50,9 @@ async def accept(session: AsyncSession, caller: Principal, vendor_order_id: UUID
 
 
 async def reject(
-    session: AsyncSession, caller: Principal, vendor_order_id: UUID, rejection: Rejection, moment: datetime
+    session: Session, caller: Principal, vendor_order_id: UUID, rejection: Rejection, moment: datetime
 ) -> None:
-    """The vendor will not fill it: the stock is given back (or struck off, when it was not there), money is due back."""
+    """The vendor will not fill it: the stock is given back (or struck off, if not there), what was paid due back."""
     settlement = await _move(session, caller, vendor_order_id, VendorOrderStatus.rejected)
     if settlement is not None:
         reason = ": ".join(filter(None, [rejection.reason, rejection.note]))
@@ -63,7 +62,7 @@ async def reject(
 
 
 async def ship(
-    session: AsyncSession, caller: Principal, vendor_order_id: UUID, tracking_number: str | None, moment: datetime
+    session: Session, caller: Principal, vendor_order_id: UUID, tracking_number: str | None, moment: datetime
 ) -> None:
     """The goods have left the house, and the stock with them."""
     settlement = await _move(session, caller, vendor_order_id, VendorOrderStatus.shipped)
@@ -72,7 +71,7 @@ async def ship(
         await lifecycle.carry_out(session, [settlement], cause, moment)
 
 
-async def deliver(session: AsyncSession, caller: Principal, vendor_order_id: UUID, moment: datetime) -> None:
+async def deliver(session: Session, caller: Principal, vendor_order_id: UUID, moment: datetime) -> None:
     """The goods have arrived; cash on delivery is paid now."""
     settlement = await _move(session, caller, vendor_order_id, VendorOrderStatus.delivered)
     if settlement is not None:
@@ -81,7 +80,7 @@ async def deliver(session: AsyncSession, caller: Principal, vendor_order_id: UUI
 
 
 async def _move(
-    session: AsyncSession, caller: Principal, vendor_order_id: UUID, target: VendorOrderStatus
+    session: Session, caller: Principal, vendor_order_id: UUID, target: VendorOrderStatus
 ) -> Settlement | None:
     """What the move makes of the order, which is locked now; None where it was made before.
 

@@ -236,6 +236,4 @@ def cancellable(order: Standing) -> dict[UUID, VendorOrderStatus]:
     """The vendor orders that the buyer may still cancel by himself: those that no vendor has answered."""
     if order.status not in OPEN:
         return {}
-    return {
-        part.id: VendorOrderStatus.cancelled for part in order.parts if part.status is VendorOrderStatus.placed
-    }
+    return {part.id: VendorOrderStatus.cancelled for part in order.parts if part.status is VendorOrderStatus.placed}

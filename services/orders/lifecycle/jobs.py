@@ -4,18 +4,18 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from ishop import clock
 from ishop.database import Database
 from ishop.jobs import Jobs, ScheduleHandler
+from ishop.routing import Session
 from services.orders.lifecycle import service
 
 log = structlog.get_logger(__name__)
 
 EVERY_MINUTE = "* * * * *"
 
-Batch = Callable[[AsyncSession, datetime], Awaitable[int]]
+Batch = Callable[[Session, datetime], Awaitable[int]]
 
 
 def register(jobs: Jobs, database: Database) -> None:

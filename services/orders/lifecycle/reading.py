@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -76,7 +75,7 @@ async def read_order(session: AsyncSession, caller: Principal, order_id: UUID, *
     parts = {row[_ORDER_WIDTH]: VendorOrderRecord._make(row[_ORDER_WIDTH:]) for row in rows}
     lines = [LineRecord._make(row) for row in await session.execute(READ_LINES, {"id": order_id})]
     named = dict.fromkeys(line.vendor_order_id for line in lines)
-    return OrderBook(_with_address(head), [parts[vendor_order_id] for vendor_order_id in named], lines)
+    return OrderBook(head, [parts[vendor_order_id] for vendor_order_id in named], lines)
 
 
 async def read_history(session: AsyncSession, order_id: UUID) -> list[TransitionRecord]:
@@ -107,14 +106,5 @@ async def list_orders(
     found = []
     for row in await session.execute(statement, values):
         *head, line_count, parts = row
-        found.append((_with_address(OrderRecord._make(head)), line_count, _json(parts)))
+        found.append((OrderRecord._make(head), line_count, parts))
     return found
-
-
-def _with_address(order: OrderRecord) -> OrderRecord:
-    return order._replace(ship_to=_json(order.ship_to))
-
-
-def _json(value: Any) -> Any:
-    """A JSON column of a textual statement, which the driver hands over as it is written."""
-    return orjson.loads(value)

@@ -29,14 +29,18 @@ OWN = """((o.organization_id IS NULL AND o.buyer_id = :caller)
 
 _LOCKED_COLUMNS = "o.id, o.buyer_id, o.organization_id, o.status, o.payment_method, o.paid"
 
-LOCK_OWN = text(f"SELECT {_LOCKED_COLUMNS} FROM orders.orders o WHERE o.id = :id AND {OWN} FOR UPDATE")
-LOCK_ANY = text(f"SELECT {_LOCKED_COLUMNS} FROM orders.orders o WHERE o.id = :id FOR UPDATE")
+LOCK_OWN = text(f"""
+    SELECT {_LOCKED_COLUMNS} FROM orders.orders o WHERE o.id = :id AND {OWN} FOR UPDATE
+""")  # noqa: S608 - the only parts put together are constants of this module; every value is a parameter.
+LOCK_ANY = text(f"""
+    SELECT {_LOCKED_COLUMNS} FROM orders.orders o WHERE o.id = :id FOR UPDATE
+""")  # noqa: S608 - see above.
 LOCK_OF_VENDOR = text(f"""
     SELECT {_LOCKED_COLUMNS} FROM orders.orders o
     WHERE o.id = (SELECT v.order_id FROM orders.vendor_orders v
                   WHERE v.id = :vendor_order_id AND v.vendor_id = ANY (CAST(:vendors AS uuid[])))
     FOR UPDATE
-""")  # noqa: S608 - the only parts put together are constants of this module; every value is a parameter.
+""")  # noqa: S608 - see above.
 LOCK_UNPAID = text(f"""
     SELECT {_LOCKED_COLUMNS} FROM orders.orders o
     WHERE o.status = 'awaiting_payment' AND o.expires_at <= :moment
@@ -113,9 +117,7 @@ async def lock_for_office(session: AsyncSession, officer: Principal, order_id: U
 
 async def lock_for_vendor(session: AsyncSession, caller: Principal, vendor_order_id: UUID) -> Standing | None:
     """Lock the order that holds this vendor order of one of the caller's vendors."""
-    found = await session.execute(
-        LOCK_OF_VENDOR, {"vendor_order_id": vendor_order_id, "vendors": list(caller.vendors)}
-    )
+    found = await session.execute(LOCK_OF_VENDOR, {"vendor_order_id": vendor_order_id, "vendors": list(caller.vendors)})
     return await _one(session, found.mappings().all())
 
 
@@ -167,9 +169,7 @@ async def _standings(session: AsyncSession, rows: Sequence[RowMapping]) -> list[
     ]
 
 
-async def carry_out(
-    session: AsyncSession, settlements: Sequence[Settlement], cause: Cause, moment: datetime
-) -> None:
+async def carry_out(session: AsyncSession, settlements: Sequence[Settlement], cause: Cause, moment: datetime) -> None:
     """Write these changes of locked orders, with their history and what is due back, in one statement."""
     steps = [
         (settlement.order.id, None, settlement.order.status, settlement.status)

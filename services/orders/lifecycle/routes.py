@@ -40,6 +40,7 @@ Organization = Annotated[UUID | None, Query(description="The orders of this orga
     name="list",
 )
 async def list_own(
+    *,
     request: Request,
     caller: Caller,
     session: Session,
@@ -51,7 +52,7 @@ async def list_own(
     """Your orders, or with `organization_id` all orders of that organization of yours; newest first."""
     wanted = OrderFilter(None if organization_id is None else (organization_id,), bulk_only=False, status=status)
     cursors = OrderCursors(request, "orders", organization_id, status)
-    return await _page(caller, session, wanted, limit, cursors, cursor)
+    return await _page(caller, session, wanted, limit=limit, cursors=cursors, cursor=cursor)
 
 
 @router.get(
@@ -84,6 +85,7 @@ async def cancel(caller: Caller, session: Session, order_id: UUID, body: CancelR
     name="list",
 )
 async def list_bulk(
+    *,
     request: Request,
     caller: OrganizationMember,
     session: Session,
@@ -96,7 +98,7 @@ async def list_bulk(
     organizations = tuple(caller.organizations) if organization_id is None else (organization_id,)
     wanted = OrderFilter(organizations, bulk_only=True, status=status)
     cursors = OrderCursors(request, "bulk-orders", organization_id, status)
-    return await _page(caller, session, wanted, limit, cursors, cursor)
+    return await _page(caller, session, wanted, limit=limit, cursors=cursors, cursor=cursor)
 
 
 @bulk_router.get(
@@ -114,7 +116,9 @@ async def read_bulk(caller: Caller, session: Session, order_id: UUID) -> Respons
 class OrderCursors:
     """The cursors of one list of orders with its filters."""
 
-    def __init__(self, request: Request, listing: str, organization_id: UUID | None, status: OrderStatus | None) -> None:
+    def __init__(
+        self, request: Request, listing: str, organization_id: UUID | None, status: OrderStatus | None
+    ) -> None:
         self._cursors: Cursors = request.app.state.cursors
         self._listing = listing
         self._filters = {"organization_id": organization_id, "status": status}
@@ -130,7 +134,7 @@ class OrderCursors:
 
 
 async def _page(
-    caller: Principal, session: Session, wanted: OrderFilter, limit: int, cursors: OrderCursors, cursor: str | None
+    caller: Principal, session: Session, wanted: OrderFilter, *, limit: int, cursors: OrderCursors, cursor: str | None
 ) -> Response:
     found = await service.list_page(session, caller, wanted, cursors.read(cursor), limit)
     shown = found[:limit]

@@ -8,10 +8,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from ishop.auth import Principal
 from ishop.errors import Forbidden, NotFound
+from ishop.routing import Session
 from services.orders.lifecycle import reading, repository
 from services.orders.lifecycle.domain import (
     DEAD,
@@ -38,7 +37,7 @@ UNPAID_REASON = "not_paid_in_time"
 
 
 async def read(
-    session: AsyncSession, caller: Principal, order_id: UUID, *, bulk_only: bool = False
+    session: Session, caller: Principal, order_id: UUID, *, bulk_only: bool = False
 ) -> tuple[OrderBook, list[TransitionRecord]]:
     """An order of the caller with its history; NotFound when it is not there or not his."""
     book = await reading.read_order(session, caller, order_id, bulk_only=bulk_only)
@@ -48,7 +47,7 @@ async def read(
 
 
 async def list_page(
-    session: AsyncSession, caller: Principal, wanted: OrderFilter, behind: UUID | None, limit: int
+    session: Session, caller: Principal, wanted: OrderFilter, behind: UUID | None, limit: int
 ) -> list[tuple[OrderRecord, int, list[dict[str, Any]]]]:
     """The caller's orders, newest first, one more than `limit`; NotFound for an organization that is not his."""
     if any(one not in caller.organizations for one in wanted.organizations or ()):
@@ -56,7 +55,7 @@ async def list_page(
     return await reading.list_orders(session, caller, wanted, behind, limit)
 
 
-async def cancel(session: AsyncSession, caller: Principal, order_id: UUID, reason: str | None, moment: datetime) -> None:
+async def cancel(session: Session, caller: Principal, order_id: UUID, reason: str | None, moment: datetime) -> None:
     """Cancel what no vendor has answered yet; a cancelled order stays as it is.
 
     Raises NotFound, Forbidden for a member whose role does not buy, CannotCancel when nothing is left to cancel.
@@ -74,8 +73,8 @@ async def cancel(session: AsyncSession, caller: Principal, order_id: UUID, reaso
     await carry_out(session, [settle(order, moves)], Cause(caller.id, reason or "cancelled_by_buyer"), moment)
 
 
-async def carry_out(session: AsyncSession, settlements: Sequence[Settlement], cause: Cause, moment: datetime) -> None:
-    """Write changes of locked orders; then the stock follows: released where a vendor order died, gone where shipped."""
+async def carry_out(session: Session, settlements: Sequence[Settlement], cause: Cause, moment: datetime) -> None:
+    """Write changes of locked orders; then the stock: given back where a vendor order died, gone where shipped."""
     await repository.carry_out(session, settlements, cause, moment)
     moves = [move for settlement in settlements for move in settlement.moves.items()]
     died = [vendor_order_id for vendor_order_id, status in moves if status in DEAD]
@@ -86,7 +85,7 @@ async def carry_out(session: AsyncSession, settlements: Sequence[Settlement], ca
             await repository.ship_stock(session, vendor_order_id, cause)
 
 
-async def lock_for_vendor(session: AsyncSession, caller: Principal, vendor_order_id: UUID) -> Standing:
+async def lock_for_vendor(session: Session, caller: Principal, vendor_order_id: UUID) -> Standing:
     """The locked order of a vendor order of the caller's; NotFound when it is not there or not his."""
     order = await repository.lock_for_vendor(session, caller, vendor_order_id)
     if order is None:
@@ -94,7 +93,7 @@ async def lock_for_vendor(session: AsyncSession, caller: Principal, vendor_order
     return order
 
 
-async def lock_for_office(session: AsyncSession, officer: Principal, order_id: UUID) -> Standing:
+async def lock_for_office(session: Session, officer: Principal, order_id: UUID) -> Standing:
     """Any order, locked for the office; NotFound when it is not there."""
     order = await repository.lock_for_office(session, officer, order_id)
     if order is None:
@@ -102,7 +101,7 @@ async def lock_for_office(session: AsyncSession, officer: Principal, order_id: U
     return order
 
 
-async def expire_unpaid(session: AsyncSession, moment: datetime) -> int:
+async def expire_unpaid(session: Session, moment: datetime) -> int:
     """End one batch of orders that were not paid in time, give their goods back, and say how many they were."""
     settlements = [
         settle(order, {part.id: VendorOrderStatus.cancelled for part in order.parts}, OrderStatus.expired)
@@ -113,7 +112,7 @@ async def expire_unpaid(session: AsyncSession, moment: datetime) -> int:
     return len(settlements)
 
 
-async def reject_unanswered(session: AsyncSession, moment: datetime) -> int:
+async def reject_unanswered(session: Session, moment: datetime) -> int:
     """Reject, for one batch of orders, what no vendor answered in time, and say how many orders they were."""
     settlements = [
         settle(order, moves)

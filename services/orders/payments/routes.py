@@ -28,7 +28,7 @@ router = service_router(tags=["payments"])
 async def record(
     caller: Officer, session: Session, _key: IdempotencyKey, order_id: UUID, body: PaymentCreate
 ) -> Response:
-    """Record a transfer for an order; one that comes after expiry or cancellation is kept for refund and revives nothing."""
+    """Record a transfer for an order; one that comes after expiry or cancellation is due back and revives nothing."""
     moment = clock.now()
     receipt = await service.record(session, caller, order_id, body, moment)
     settlement = receipt.settlement

@@ -4,9 +4,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from ishop.auth import Principal
+from ishop.routing import Session
 from services.orders.lifecycle import service as lifecycle
 from services.orders.lifecycle.domain import Cause, PaymentMethod, RefundReason, Settlement
 from services.orders.payments import repository
@@ -32,7 +31,7 @@ class Receipt:
 
 
 async def record(
-    session: AsyncSession, officer: Principal, order_id: UUID, payment: PaymentCreate, moment: datetime
+    session: Session, officer: Principal, order_id: UUID, payment: PaymentCreate, moment: datetime
 ) -> Receipt:
     """Record a payment; raises NotFound, and DuplicatePaymentReference where its reference is known."""
     order = await lifecycle.lock_for_office(session, officer, order_id)
@@ -54,7 +53,7 @@ async def record(
 
 
 async def collect_on_delivery(
-    session: AsyncSession, caller: Principal, settlement: Settlement, vendor_order_id: UUID, moment: datetime
+    session: Session, caller: Principal, settlement: Settlement, vendor_order_id: UUID, moment: datetime
 ) -> Settlement:
     """The settlement of a delivered vendor order, with the cash for it received where the buyer pays on delivery."""
     order = settlement.order

@@ -4,15 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal, NamedTuple, Self
 from uuid import UUID
 
-from pydantic import (
-    Discriminator,
-    Field,
-    Tag,
-    ValidationError,
-    ValidatorFunctionWrapHandler,
-    WrapValidator,
-    model_validator,
-)
+from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator, model_validator
 
 from ishop.problems import pointer
 from ishop.schemas import MAX_QUANTITY, Schema
@@ -84,19 +76,22 @@ class InvalidRow(NamedTuple):
     detail: str
 
 
-def _kind(body: Any) -> str:
+def _is_delta(body: Any) -> bool:
     """What a body is meant to be, so that its errors are those of one kind, not of both."""
-    return "delta" if isinstance(body, dict) and "delta" in body else "count"
+    return isinstance(body, dict) and "delta" in body
 
 
-def _keep_invalid(body: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+def _read_change(body: Any, _: ValidatorFunctionWrapHandler) -> StockCount | StockDelta:
+    return (StockDelta if _is_delta(body) else StockCount).model_validate(body)
+
+
+def _read_row(body: Any, _: ValidatorFunctionWrapHandler) -> StockCountRow | StockDeltaRow | InvalidRow:
     """One malformed row is one result, not the end of the batch."""
     try:
-        return validate(body)
+        return (StockDeltaRow if _is_delta(body) else StockCountRow).model_validate(body)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        # The first part of the path is the kind of row, which the caller did not write.
-        where = pointer(first["loc"][1:])
+        where = pointer(first["loc"])
         return InvalidRow(_sku_of(body), first["type"], f"{where}: {first['msg']}" if where else first["msg"])
 
 
@@ -107,12 +102,9 @@ def _sku_of(body: Any) -> UUID | None:
         return None
 
 
-StockChange = Annotated[Annotated[StockCount, Tag("count")] | Annotated[StockDelta, Tag("delta")], Discriminator(_kind)]
-StockRow = Annotated[
-    Annotated[StockCountRow, Tag("count")] | Annotated[StockDeltaRow, Tag("delta")],
-    Discriminator(_kind),
-    WrapValidator(_keep_invalid),
-]
+StockChange = Annotated[StockCount | StockDelta, WrapValidator(_read_change)]
+StockRow = Annotated[StockCountRow | StockDeltaRow, WrapValidator(_read_row)]
+"""A row as it is to be sent; one that cannot be read becomes an InvalidRow."""
 
 
 class StockBatch(Schema):

@@ -1,0 +1,113 @@
+"""`python -m benchmarks`: one run, in a market of its own; QUICK=1 for less than a minute instead of five.
+
+Exit code 1 with `--strict` when a bound does not hold, and when something could not be measured.
+"""
+
+import asyncio
+import os
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+import uvloop
+from rich.console import Console
+
+from benchmarks import machine, processes, report
+from benchmarks.capture import CaptureFailed, capture
+from benchmarks.figures import Bench, measures, prepared
+from benchmarks.grounds import GroundsFailed, forget_environment, opened
+from benchmarks.load import LoadFailed, send
+from benchmarks.orders import one_line_orders
+from benchmarks.profile import profile
+from benchmarks.reads import details
+from benchmarks.report import FIGURES, Results, WhereTimeGoes
+from benchmarks.rounds import FULL, QUICK, Plan, Reading, run_rounds
+from benchmarks.server_time import server_times
+from benchmarks.supplies import gather
+from ishop import logs
+from ishop.home import StartupError
+from ishop.settings import Role, Settings
+
+RESULTS: Final = Path(__file__).parent / "results"
+PROFILE_MARGIN_SECONDS: Final = 2.0
+LOGGED_ORDERS: Final = 100
+
+console = Console()
+errors = Console(stderr=True)
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command()
+def main(
+    *, strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 when a bound does not hold")] = False
+) -> None:
+    """Measure the market against floors taken in the same run, and say where the time goes."""
+    plan = QUICK if os.environ.get("QUICK", "") not in ("", "0") else FULL
+    forget_environment()
+    # The market that is listened to lives in this process; its line for every request would hide what we say.
+    logs.configure(Settings(_env_file=None, log_level="warning"))
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            results = runner.run(take(plan))
+    except (CaptureFailed, GroundsFailed, LoadFailed, StartupError) as error:
+        errors.print(f"[red]{error}[/red]", soft_wrap=True)
+        raise typer.Exit(1) from error
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+    report.show(results, Console(width=report.WIDTH) if not sys.stdout.isatty() else console)
+    console.print(f"\nWritten: {report.write(results, RESULTS)} and the raw values beside it.", soft_wrap=True)
+    if strict and results.missed():
+        raise typer.Exit(1)
+
+
+async def take(plan: Plan) -> Results:
+    """The whole run."""
+    taken_at = datetime.now(UTC)
+    described = machine.describe()
+    say(f"Opening a market of its own for the {plan.name} run.")
+    async with opened(say) as grounds:
+        supplies = await gather(grounds)
+        say(f"The market is open: {len(supplies.products)} products, {len(supplies.offers)} skus to order.")
+        captured = await capture(grounds, supplies)
+        async with prepared(grounds, supplies, captured, plan) as bench:
+            say(f"Warming up, then {plan.rounds} rounds.")
+            readings = await run_rounds(measures(bench), plan.rounds, tell)
+            held = processes.memory(grounds.market.pid)
+            servers = processes.children(grounds.market.pid)
+            beside = {processes.name(pid): processes.memory_of_tree(pid) for pid in servers}
+            say("Looking where the time goes.")
+            where = await look(bench)
+    return Results(taken_at, plan, described, readings, held, beside, grounds.market.started_in, where)
+
+
+async def look(bench: Bench) -> WhereTimeGoes:
+    """Profile the market under load, and time the statements of single orders."""
+    market, directory = bench.grounds.market, bench.grounds.home.parent
+    seconds = bench.plan.profile_seconds
+    load_seconds = seconds + PROFILE_MARGIN_SECONDS
+    orders = one_line_orders(bench.supplies)
+    reading = send(market.port, details(bench.supplies.products), connections=16, seconds=load_seconds)
+    of_detail = await profile(market.pid, seconds, reading, directory)
+    buying = send(market.port, orders, connections=16, seconds=load_seconds, expected=201)
+    of_order = await profile(market.pid, seconds, buying, directory)
+    alone = await send(market.port, orders, connections=1, count=LOGGED_ORDERS, expected=201)
+    logged = send(market.port, orders, connections=1, count=LOGGED_ORDERS, expected=201)
+    statements = await server_times(bench.grounds, Role.orders, LOGGED_ORDERS, logged)
+    return WhereTimeGoes(of_detail, of_order, statements, alone.median_ms)
+
+
+def say(message: str) -> None:
+    """A line about what is going on."""
+    console.print(f"[dim]{message}[/dim]", soft_wrap=True)
+
+
+def tell(number: int, key: str, reading: Reading) -> None:
+    """A line for every value as it comes."""
+    figure = next(figure for figure in FIGURES if figure.key == key)
+    say(f"round {number}: {figure.title}: {reading.value:,.4g} {figure.unit}")
+
+
+if __name__ == "__main__":
+    app()

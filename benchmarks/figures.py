@@ -1,0 +1,157 @@
+"""What is measured: each figure and each floor as something to be taken once, by the keys that the report knows."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from http import HTTPStatus
+from itertools import cycle
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+import asyncpg
+
+from benchmarks import floors, processes, reads
+from benchmarks.capture import Captured
+from benchmarks.grounds import Grounds
+from benchmarks.load import Burst, send
+from benchmarks.orders import bulk_orders, one_line_orders
+from benchmarks.pgbench_script import order_script
+from benchmarks.rounds import Measure, Plan, Reading
+from benchmarks.statements import Replay
+from benchmarks.stock import batches
+from benchmarks.supplies import Supplies
+from ishop.settings import Role
+
+BUYERS: Final = 16
+READERS: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What the measures need, for the whole run."""
+
+    grounds: Grounds
+    supplies: Supplies
+    captured: Captured
+    plan: Plan
+    script: Path
+    """The order transaction for pgbench."""
+    orders: asyncpg.Connection
+    vendors: asyncpg.Connection
+
+
+@asynccontextmanager
+async def prepared(grounds: Grounds, supplies: Supplies, captured: Captured, plan: Plan) -> AsyncIterator[Bench]:
+    """The bench with its script written and its connections open."""
+    script = grounds.home.parent / "order.sql"
+    script.write_text(order_script(captured.order, captured.offer.sku_id, len(supplies.offers)))
+    orders = await asyncpg.connect(grounds.settings.database_dsn(Role.orders))
+    vendors = await asyncpg.connect(grounds.settings.database_dsn(Role.vendors))
+    try:
+        yield Bench(grounds, supplies, captured, plan, script, orders, vendors)
+    finally:
+        await vendors.close()
+        await orders.close()
+
+
+def measures(bench: Bench) -> dict[str, Measure]:
+    """Everything to be measured, each figure behind its floor."""
+    plan, supplies, captured, port = bench.plan, bench.supplies, bench.captured, bench.grounds.market.port
+    found: dict[str, Measure] = {
+        "hello": partial(_hello, bench),
+        "detail": partial(_read, port, reads.details(supplies.products), plan.read_seconds),
+        "list": partial(_read, port, reads.lists(), plan.read_seconds),
+        **_search_measures(bench),
+        "pgbench": partial(_pgbench, bench),
+        "order": partial(_order, bench, one_line_orders(supplies)),
+    }
+    for lines, replay in captured.bulk.items():
+        found[f"bulk_{lines}_sql"] = partial(_replay, bench.orders, replay, plan.bulk_orders)
+        orders = bulk_orders(supplies, lines)
+        found[f"bulk_{lines}"] = partial(_one_by_one, port, orders, plan.bulk_orders, HTTPStatus.CREATED)
+    found["batch_sql"] = partial(_replay, bench.vendors, captured.batch, plan.stock_batches)
+    found["batch"] = partial(_one_by_one, port, batches(supplies), plan.stock_batches, HTTPStatus.OK)
+    return found
+
+
+def _search_measures(bench: Bench) -> dict[str, Measure]:
+    """Searching with the engines that were found; PostgreSQL is always one of them."""
+    grounds, plan = bench.grounds, bench.plan
+    by_sql = grounds.sql_search or grounds.market
+    found: dict[str, Measure] = {
+        "postgres_direct": partial(_sql_searches, bench),
+        "search_postgres": partial(_search, by_sql.port, reads.searches(), plan.read_seconds, "postgres"),
+    }
+    url = grounds.settings.meili_url
+    if url is not None:
+        requests = bench.captured.meilisearch
+        direct = partial(_direct_searches, urlsplit(url).port or 0, cycle(requests), len(requests), plan.read_seconds)
+        found["meilisearch_direct"] = direct
+        found["search_meilisearch"] = partial(
+            _search, grounds.market.port, reads.searches(), plan.read_seconds, "meilisearch"
+        )
+    return found
+
+
+async def _hello(bench: Bench) -> Reading:
+    server = bench.grounds.hello
+    before = processes.cpu_seconds(server.pid)
+    burst = await floors.hello(server.port, READERS, bench.plan.read_seconds)
+    return _rate(burst, server_share=(processes.cpu_seconds(server.pid) - before) / burst.seconds)
+
+
+async def _read(port: int, requests: Iterator[bytes], seconds: float) -> Reading:
+    return _rate(await send(port, requests, connections=READERS, seconds=seconds))
+
+
+async def _search(port: int, requests: Iterator[bytes], seconds: float, engine: str) -> Reading:
+    """Searches, each answered by this engine and not by the one that stands in when it fails."""
+    holding = f'"engine":"{engine}"'.encode()
+    return _rate(await send(port, requests, connections=READERS, seconds=seconds, holding=holding))
+
+
+async def _direct_searches(port: int, requests: Iterator[bytes], asked: int, seconds: float) -> Reading:
+    """Meilisearch itself with the bytes that the service sent for the mix of queries; some need no engine at all."""
+    burst = await send(port, requests, connections=READERS, seconds=seconds)
+    return Reading(burst.rate * len(reads.QUERIES) / asked, {"median_ms": burst.median_ms, "p95_ms": burst.p95_ms})
+
+
+async def _sql_searches(bench: Bench) -> Reading:
+    searches = bench.captured.searches
+    return Reading(await floors.sql_searches(bench.grounds, searches, READERS, bench.plan.read_seconds))
+
+
+async def _pgbench(bench: Bench) -> Reading:
+    return Reading(await floors.pgbench(bench.grounds, bench.script, BUYERS, bench.plan.order_seconds))
+
+
+async def _order(bench: Bench, requests: Iterator[bytes]) -> Reading:
+    """Orders of one line, and what one costs the market and PostgreSQL in processor time."""
+    market, home = bench.grounds.market, bench.grounds.home
+    before = processes.cpu_seconds(market.pid), processes.cpu_seconds_of_server(home)
+    burst = await send(
+        market.port, requests, connections=BUYERS, seconds=bench.plan.order_seconds, expected=HTTPStatus.CREATED
+    )
+    count = len(burst.latencies)
+    return _rate(
+        burst,
+        market_cpu_ms=(processes.cpu_seconds(market.pid) - before[0]) * 1000 / count,
+        postgres_cpu_ms=(processes.cpu_seconds_of_server(home) - before[1]) * 1000 / count,
+    )
+
+
+async def _one_by_one(port: int, requests: Iterator[bytes], count: int, expected: HTTPStatus) -> Reading:
+    """The time of one request when nobody else calls."""
+    burst = await send(port, requests, connections=1, count=count, expected=expected)
+    return Reading(burst.median_ms, {"median_ms": burst.median_ms, "p95_ms": burst.p95_ms})
+
+
+async def _replay(connection: asyncpg.Connection, replay: Replay, times: int) -> Reading:
+    return Reading(await floors.replay_ms(connection, replay, times))
+
+
+def _rate(burst: Burst, **notes: float) -> Reading:
+    seen = {"median_ms": burst.median_ms, "p95_ms": burst.p95_ms, "generator_share": burst.generator_share}
+    return Reading(burst.rate, {**seen, **notes})

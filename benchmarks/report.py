@@ -1,0 +1,251 @@
+"""The report: each figure as a ratio to its floor, against its bound, as Markdown and as raw JSON."""
+
+import io
+import operator
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from statistics import median
+from typing import Any, Final
+
+import orjson
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.processes import Memory
+from benchmarks.profile import Profile
+from benchmarks.rounds import Plan, Readings
+from benchmarks.server_time import StatementTime
+
+WIDTH: Final = 160
+SHOWN: Final = 14
+SMALLEST_SHARE: Final = 0.01
+PASSED, MISSED = "pass", "MISSED"
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """What a ratio (or the memory) must hold."""
+
+    sign: str
+    limit: float
+
+    def holds(self, value: float) -> bool:
+        """Whether `value` is on the right side."""
+        return bool({"≥": operator.ge, "≤": operator.le}[self.sign](value, self.limit))
+
+    def __str__(self) -> str:
+        return f"{self.sign} {self.limit:g}"
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A line of the table. A figure without a floor is a floor."""
+
+    key: str
+    title: str
+    unit: str
+    floor: str | None = None
+    bound: Bound | None = None
+
+
+FIGURES: Final = (
+    Figure("hello", "floor: uvicorn, an empty application", "req/s"),
+    Figure("detail", "product detail, uncached", "req/s", "hello", Bound("≥", 0.035)),
+    Figure("list", "list of 20 products, uncached", "req/s", "hello"),
+    Figure("postgres_direct", "floor: the SQL of searches", "req/s"),
+    Figure("search_postgres", "search, PostgreSQL engine", "req/s", "postgres_direct"),
+    Figure("meilisearch_direct", "floor: Meilisearch itself", "req/s"),
+    Figure("search_meilisearch", "search, Meilisearch engine", "req/s", "meilisearch_direct"),
+    Figure("pgbench", "floor: pgbench, the order's transaction", "tx/s"),
+    Figure("order", "order of one line, 16 buyers", "orders/s", "pgbench", Bound("≥", 0.12)),
+    Figure("bulk_100_sql", "floor: SQL of 100 lines", "ms"),
+    Figure("bulk_100", "bulk order of 100 lines", "ms", "bulk_100_sql"),
+    Figure("bulk_500_sql", "floor: SQL of 500 lines", "ms"),
+    Figure("bulk_500", "bulk order of 500 lines", "ms", "bulk_500_sql", Bound("≤", 4)),
+    Figure("batch_sql", "floor: SQL of 10,000 rows", "ms"),
+    Figure("batch", "stock batch of 10,000 rows", "ms", "batch_sql"),
+)
+MEMORY: Final = Bound("≤", 300)
+"""MiB of the market's process, which holds gateway, services and worker."""
+
+
+@dataclass(frozen=True, slots=True)
+class WhereTimeGoes:
+    """The profiles, or why there are none, and the server's side of an order."""
+
+    detail: Profile | str
+    order: Profile | str
+    statements: Sequence[StatementTime]
+    order_ms: float
+    """Of one order for a single buyer, as he sees it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """A whole run."""
+
+    taken_at: datetime
+    plan: Plan
+    machine: Mapping[str, str]
+    readings: Readings
+    memory: Memory
+    beside: Mapping[str, float]
+    """MiB of the servers beside the market, with all their processes."""
+    open_seconds: float
+    where: WhereTimeGoes
+
+    def ratios(self, figure: Figure) -> list[float]:
+        """The ratio of each round; none for a floor."""
+        if figure.floor is None:
+            return []
+        pairs = zip(self.readings[figure.key], self.readings[figure.floor], strict=True)
+        return [one.value / floor.value for one, floor in pairs]
+
+    def missed(self) -> list[str]:
+        """The bounds that do not hold."""
+        found = [
+            f"{figure.title}: {median(self.ratios(figure)):.3g} is not {figure.bound}"
+            for figure in FIGURES
+            if figure.bound is not None and not figure.bound.holds(median(self.ratios(figure)))
+        ]
+        if not MEMORY.holds(self.memory.rss):
+            found.append(f"memory: {self.memory.rss:.0f} MiB is not {MEMORY}")
+        return found
+
+
+def write(results: Results, directory: Path) -> Path:
+    """Write the raw values and the Markdown beside each other; the path of the Markdown."""
+    directory.mkdir(exist_ok=True)
+    stem = f"{results.taken_at:%Y%m%dT%H%M%SZ}-{results.plan.name}"
+    document = {
+        **asdict(results),
+        "ratios": {figure.key: results.ratios(figure) for figure in FIGURES if figure.key in results.readings},
+        "missed": results.missed(),
+    }
+    raw = orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    (directory / f"{stem}.json").write_bytes(raw)
+    page = io.StringIO()
+    show(results, Console(file=page, width=WIDTH, color_system=None))
+    markdown = directory / f"{stem}.md"
+    markdown.write_text("".join(f"{line.rstrip()}\n" for line in page.getvalue().splitlines()))
+    return markdown
+
+
+def show(results: Results, console: Console) -> None:
+    """Print the report."""
+
+    def section(title: str, table: Table | None, *sentences: str) -> None:
+        console.print(f"\n## {title}\n", markup=False)
+        for sentence in sentences:
+            console.print(sentence, markup=False, soft_wrap=True)
+        if table is not None:
+            console.print(table)
+
+    console.print(f"# Benchmarks, {results.taken_at:%Y-%m-%d %H:%M} UTC, {results.plan.name} run", markup=False)
+    section("Figures", _figures(results), *_verdict(results))
+    section("Times of single requests", _latencies(results), *_generator(results))
+    section("Where the time goes: product detail", *_profile(results.where.detail))
+    section("Where the time goes: order of one line", *_profile(results.where.order))
+    section("The order in PostgreSQL", _statements(results.where), *_order_sentences(results))
+    section("Machine", _table(("what", "is"), results.machine.items()))
+
+
+def _figures(results: Results) -> Table:
+    rows = []
+    for figure in FIGURES:
+        if figure.key not in results.readings:
+            continue
+        ratios = results.ratios(figure)
+        verdict = "" if figure.bound is None else PASSED if figure.bound.holds(median(ratios)) else MISSED
+        values = [reading.value for reading in results.readings[figure.key]]
+        rows.append((figure.title, _spread(values), figure.unit, _spread(ratios), str(figure.bound or ""), verdict))
+    memory = results.memory
+    verdict = PASSED if MEMORY.holds(memory.rss) else MISSED
+    rows.append(("memory of the market after all this", f"{memory.rss:.0f}", "MiB", "", str(MEMORY), verdict))
+    return _table(("figure", "median (least to most)", "unit", "ratio to its floor", "bound", "holds"), rows)
+
+
+def _verdict(results: Results) -> Iterable[str]:
+    missed = results.missed()
+    yield "All bounds hold.\n" if not missed else f"Missed: {'; '.join(missed)}.\n"
+    beside = ", ".join(f"{name} {size:.0f} MiB" for name, size in results.beside.items())
+    yield (
+        f"From an empty home to the first answer: {results.open_seconds:.1f} s. Market process: "
+        f"PSS {results.memory.pss:.0f} MiB, peak {results.memory.peak:.0f} MiB. Beside it (PSS): {beside}.\n"
+    )
+
+
+def _latencies(results: Results) -> Table:
+    rows = []
+    for figure in FIGURES:
+        notes = [reading.notes for reading in results.readings.get(figure.key, ()) if "p95_ms" in reading.notes]
+        if notes:
+            rows.append((figure.title, *(_spread([note[name] for note in notes]) for name in ("median_ms", "p95_ms"))))
+    return _table(("figure", "median ms", "95 % within ms"), rows)
+
+
+def _generator(results: Results) -> Iterable[str]:
+    hello = [reading.notes for reading in results.readings["hello"]]
+    generator = median(note["generator_share"] for note in hello)
+    server = median(note["server_share"] for note in hello)
+    yield (
+        f"At the hello floor the load generator used {generator:.0%} of one core and the server {server:.0%}: "
+        f"{'the server was the limit' if server > generator else 'THE GENERATOR WAS THE LIMIT'}. "
+        "Generator, market and PostgreSQL share the cores of this machine.\n"
+    )
+
+
+def _profile(profile: Profile | str) -> tuple[Table | None, str]:
+    if isinstance(profile, str):
+        return None, f"No profile: py-spy could not look into the process. {profile}"
+    packages = [share for share in profile.by_package if share[1] >= SMALLEST_SHARE][:SHOWN]
+    functions = [share for share in profile.by_our_function if share[1] >= SMALLEST_SHARE][:SHOWN]
+    rows = []
+    for place in range(max(len(packages), len(functions))):
+        left = packages[place] if place < len(packages) else ("", 0.0)
+        right = functions[place] if place < len(functions) else ("", 0.0)
+        rows.append((left[0], f"{left[1]:.1%}" if left[0] else "", right[0], f"{right[1]:.1%}" if right[0] else ""))
+    table = _table(("done in (innermost function)", "share", "done for (innermost of ours)", "share"), rows)
+    return table, f"The process worked {profile.busy:.0%} of the time and was idle for the rest.\n"
+
+
+def _statements(where: WhereTimeGoes) -> Table:
+    rows = [(one.name, f"{one.sent:.1f}", f"{one.ms:.3f}") for one in where.statements]
+    rows.append(("sum", f"{sum(one.sent for one in where.statements):.1f}", f"{_server_ms(where):.3f}"))
+    return _table(("statement", "sent for an order", "ms of the server"), rows)
+
+
+def _order_sentences(results: Results) -> Iterable[str]:
+    where = results.where
+    notes = [reading.notes for reading in results.readings["order"]]
+    market, postgres = (median(note[name] for note in notes) for name in ("market_cpu_ms", "postgres_cpu_ms"))
+    yield (
+        f"A single buyer waits {where.order_ms:.2f} ms for an order, of which PostgreSQL works "
+        f"{_server_ms(where):.2f} ms. With 16 buyers an order costs {market:.2f} ms of processor time in the market "
+        f"and {postgres:.2f} ms in PostgreSQL.\n"
+    )
+
+
+def _server_ms(where: WhereTimeGoes) -> float:
+    return sum(one.ms for one in where.statements)
+
+
+def _spread(values: Sequence[float]) -> str:
+    if not values:
+        return ""
+    return f"{_number(median(values))} ({_number(min(values))} to {_number(max(values))})"
+
+
+def _number(value: float) -> str:
+    """Three digits that mean something, none behind the point that do not."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def _table(header: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> Table:
+    table = Table(*header, box=box.MARKDOWN)
+    for row in rows:
+        table.add_row(*(str(cell) for cell in row))
+    return table

@@ -1,0 +1,112 @@
+"""What a load needs of the market: who calls, what can be bought in any amount, and whose stock is changed."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+from uuid import UUID
+
+import asyncpg
+import httpx
+
+from benchmarks.grounds import Grounds
+from demo.accounts import CONSUMER, HOTEL, PASSWORD, VENDOR
+from ishop.child_process import LOOPBACK
+from ishop.clock import business_date, now
+
+PLENTY: Final = 100_000_000
+BATCH_ROWS: Final = 10_000
+CERTIFIED_DAYS: Final = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A sku that can be ordered, and the least of it that can."""
+
+    sku_id: UUID
+    quantity: int
+
+
+@dataclass(frozen=True, slots=True)
+class Supplies:
+    """Tokens live for ten minutes, longer than a run."""
+
+    products: tuple[str, ...]
+    offers: tuple[Offer, ...]
+    stock_skus: tuple[UUID, ...]
+    """10,000 skus of the vendor that signs in."""
+    consumer: str
+    hotel: str
+    vendor: str
+    organization_id: str
+
+
+async def gather(grounds: Grounds) -> Supplies:
+    """Sign in, restock everything, and give the vendor as many skus as a batch has rows."""
+    url = f"http://{LOOPBACK}:{grounds.market.port}"
+    async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=30) as client:
+        tokens = [await _sign_in(client, email) for email in (CONSUMER, HOTEL, VENDOR)]
+        hotel, vendor = [await _me(client, token) for token in tokens[1:]]
+    connection = await asyncpg.connect(grounds.superuser_dsn)
+    try:
+        await connection.execute(RESTOCK, PLENTY)
+        stock_skus = await connection.fetch(ADD_SKUS, UUID(vendor["vendors"][0]["id"]), BATCH_ROWS)
+        certified_until = business_date(now()) + timedelta(days=CERTIFIED_DAYS)
+        offers = await connection.fetch(OFFERS, certified_until)
+        products = await connection.fetch("SELECT product_id::text FROM catalog.product_documents ORDER BY product_id")
+        await connection.execute("CREATE SCHEMA bench")
+        await connection.execute("CREATE TABLE bench.skus (place integer PRIMARY KEY, sku_id uuid NOT NULL)")
+        await connection.copy_records_to_table(
+            "skus", schema_name="bench", records=[(place, row["sku_id"]) for place, row in enumerate(offers)]
+        )
+        await connection.execute("GRANT USAGE ON SCHEMA bench TO PUBLIC")
+        await connection.execute("GRANT SELECT ON bench.skus TO PUBLIC")
+        await connection.execute("VACUUM ANALYZE")
+        await connection.execute("CHECKPOINT")
+    finally:
+        await connection.close()
+    return Supplies(
+        products=tuple(row[0] for row in products),
+        offers=tuple(Offer(row["sku_id"], row["quantity"]) for row in offers),
+        stock_skus=tuple(row[0] for row in stock_skus),
+        consumer=tokens[0],
+        hotel=tokens[1],
+        vendor=tokens[2],
+        organization_id=hotel["organizations"][0]["id"],
+    )
+
+
+async def _sign_in(client: httpx.AsyncClient, email: str) -> str:
+    form = {"grant_type": "password", "username": email, "password": PASSWORD}
+    answer = (await client.post("/v1/auth/token", data=form)).raise_for_status()
+    return str(answer.json()["access_token"])
+
+
+async def _me(client: httpx.AsyncClient, token: str) -> dict[str, list[dict[str, str]]]:
+    answer = await client.get("/v1/me", headers={"Authorization": f"Bearer {token}"})
+    body: dict[str, list[dict[str, str]]] = answer.raise_for_status().json()
+    return body
+
+
+RESTOCK: Final = """
+WITH restocked AS (
+    UPDATE vendors.stock SET on_hand = on_hand + $1, version = version + 1 RETURNING sku_id, vendor_id
+)
+INSERT INTO vendors.stock_movements (sku_id, vendor_id, kind, on_hand_change, reserved_change)
+SELECT sku_id, vendor_id, 'count', $1, 0 FROM restocked
+"""
+
+ADD_SKUS: Final = """
+WITH added AS (
+    INSERT INTO vendors.stock (sku_id, vendor_id, on_hand)
+    SELECT uuidv7(), $1, 1000 FROM generate_series(1, $2) RETURNING sku_id, vendor_id, on_hand
+), moved AS (
+    INSERT INTO vendors.stock_movements (sku_id, vendor_id, kind, on_hand_change, reserved_change)
+    SELECT sku_id, vendor_id, 'opening', on_hand, 0 FROM added
+)
+SELECT sku_id FROM added
+"""
+
+OFFERS: Final = """
+SELECT sku_id, ceil(min_quantity::numeric / order_multiple)::integer * order_multiple AS quantity
+FROM catalog.offers_v1 WHERE certified_until >= $1 ORDER BY sku_id
+"""

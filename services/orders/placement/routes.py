@@ -1,0 +1,103 @@
+"""Placing orders: a consumer's, and an organization's by exact skus; and what either would cost."""
+
+from typing import Annotated
+
+from fastapi import Depends
+from starlette.responses import Response
+
+from ishop import clock, problems
+from ishop.auth import Caller, OrganizationMember, Principal
+from ishop.errors import (
+    Forbidden,
+    IdempotencyKeyRequired,
+    InvalidRequest,
+    Language,
+    NotFound,
+    RequestInFlight,
+    Unauthenticated,
+    Unavailable,
+)
+from ishop.etags import etag
+from ishop.routing import CallerLanguage, IdempotencyKey, Session, service_router
+from services.orders.answers import json_answer
+from services.orders.lifecycle.schemas import OrderRead, order_document
+from services.orders.lifecycle.service import BUYING_ROLES
+from services.orders.placement import service
+from services.orders.placement.errors import CertificateExpired, InsufficientStock, TotalChanged
+from services.orders.placement.schemas import (
+    BulkOrderCreate,
+    BulkOrderPreviewRequest,
+    OrderCreate,
+    OrderPreview,
+    OrderPreviewRequest,
+    preview_document,
+)
+
+router = service_router(tags=["orders"])
+bulk_router = service_router(tags=["bulk-orders"])
+
+PLACE_ERRORS = problems.responses(
+    IdempotencyKeyRequired,
+    Unauthenticated,
+    Forbidden,
+    NotFound,
+    InsufficientStock,
+    TotalChanged,
+    CertificateExpired,
+    RequestInFlight,
+    InvalidRequest,
+    Unavailable,
+)
+PREVIEW_ERRORS = problems.responses(Unauthenticated, Forbidden, NotFound, CertificateExpired, InvalidRequest)
+
+
+async def organization_buyer(caller: OrganizationMember) -> Principal:
+    """The caller, who must buy for at least one organization; anybody else is 403."""
+    if not BUYING_ROLES.intersection(caller.organizations.values()):
+        raise Forbidden
+    return caller
+
+
+OrganizationBuyer = Annotated[Principal, Depends(organization_buyer)]
+
+
+@router.post("/v1/orders", status_code=201, response_model=OrderRead, responses=PLACE_ERRORS)
+async def place(
+    caller: Caller, session: Session, _key: IdempotencyKey, language: CallerLanguage, body: OrderCreate
+) -> Response:
+    """Place an order: priced now, split by vendor, the stock taken; all of it or nothing."""
+    return await _place(caller, session, language, body, "/v1/orders")
+
+
+@router.post("/v1/orders/preview", response_model=OrderPreview, responses=PREVIEW_ERRORS)
+async def preview(caller: Caller, session: Session, language: CallerLanguage, body: OrderPreviewRequest) -> Response:
+    """What an order would cost, how long it would take and what is short; nothing is taken or written."""
+    return await _preview(caller, session, language, body)
+
+
+@bulk_router.post("/v1/bulk-orders", status_code=201, response_model=OrderRead, responses=PLACE_ERRORS, name="place")
+async def place_bulk(
+    caller: OrganizationBuyer, session: Session, _key: IdempotencyKey, language: CallerLanguage, body: BulkOrderCreate
+) -> Response:
+    """Place an organization's order by exact skus, up to 1,000 lines, in one call; all of it or nothing."""
+    return await _place(caller, session, language, body, "/v1/bulk-orders")
+
+
+@bulk_router.post("/v1/bulk-orders/preview", response_model=OrderPreview, responses=PREVIEW_ERRORS, name="preview")
+async def preview_bulk(
+    caller: OrganizationBuyer, session: Session, language: CallerLanguage, body: BulkOrderPreviewRequest
+) -> Response:
+    """What a bulk order would cost, when it would arrive and what is short; nothing is taken or written."""
+    return await _preview(caller, session, language, body)
+
+
+async def _place(
+    caller: Principal, session: Session, language: Language, body: OrderCreate, collection: str
+) -> Response:
+    book = await service.place(session, caller, body, language, clock.now())
+    headers = {"Location": f"{collection}/{book.order.id}", "ETag": etag(book.order.version)}
+    return json_answer(order_document(book), 201, headers)
+
+
+async def _preview(caller: Principal, session: Session, language: Language, body: OrderPreviewRequest) -> Response:
+    return json_answer(preview_document(*await service.preview(session, caller, body, language, clock.now())))

@@ -1,0 +1,168 @@
+"""What a buyer sends to place or preview an order, and what a preview answers."""
+
+from datetime import date
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import Field, StringConstraints
+
+from ishop.schemas import Money, Quantity, Schema
+from services.orders.lifecycle.domain import PaymentMethod
+from services.orders.lifecycle.records import LineRecord
+from services.orders.lifecycle.schemas import LineRead, ShipTo, line_document, money
+from services.orders.placement.domain import Basket
+
+MAX_LINES = 1000
+
+
+class OrderLineCreate(Schema):
+    """So many packs of a sku. The price is the catalog's; one sent along is refused."""
+
+    sku_id: UUID
+    quantity: Quantity
+
+
+Lines = Annotated[
+    list[OrderLineCreate],
+    Field(min_length=1, max_length=MAX_LINES, description="Lines of the same sku are summed into the first of them"),
+]
+
+
+class OrderCreate(Schema):
+    """An order of a person, or of an organization that `organization_id` names."""
+
+    lines: Lines
+    ship_to: ShipTo
+    payment_method: PaymentMethod
+    expected_total: Annotated[
+        Money | None, Field(description="The total that the buyer saw; another one is refused with 409")
+    ] = None
+    organization_id: UUID | None = None
+
+
+class BulkOrderCreate(OrderCreate):
+    """An order of an organization by exact skus. A PO number may be used again: the Idempotency-Key is what guards
+    against sending one order twice."""
+
+    organization_id: UUID
+    po_number: Annotated[
+        str, StringConstraints(min_length=1, max_length=64, strip_whitespace=True), Field(examples=["PO-2026-0117"])
+    ]
+    deliver_on: Annotated[date, Field(description="The wanted day of delivery, today at the earliest")]
+
+
+class PreviewShipTo(Schema):
+    """Where the goods would go; the region is enough."""
+
+    name: str | None = None
+    phone: str | None = None
+    address: str | None = None
+    region_code: Annotated[str, Field(pattern=r"^[0-9]{2}\.[0-9]{2}(\.[0-9]{2}(\.[0-9]{4})?)?$", examples=["52.71"])]
+    postal_code: str | None = None
+
+
+class OrderPreviewRequest(Schema):
+    """An order that is not placed: the same body, of which only lines and region are needed."""
+
+    lines: Lines
+    ship_to: PreviewShipTo
+    payment_method: PaymentMethod | None = None
+    expected_total: Money | None = None
+    organization_id: UUID | None = None
+
+
+class BulkOrderPreviewRequest(OrderPreviewRequest):
+    """A bulk order that is not placed."""
+
+    organization_id: UUID
+    po_number: str | None = None
+    deliver_on: date | None = None
+
+
+class PreviewPart(Schema):
+    """What one producer would fill, and when it would arrive."""
+
+    vendor_id: UUID
+    vendor_name: str
+    lines: list[LineRead]
+    subtotal: Money
+    shipping: Money
+    tax: Money
+    total: Money
+    weight_grams: int
+    days_min: int
+    days_max: int
+    deliver_by: date
+
+
+class ShortLine(Schema):
+    """A line of which there is less than wanted."""
+
+    pointer: str
+    sku_id: UUID
+    requested: int
+    available: int
+
+
+class OrderPreview(Schema):
+    """What an order would cost now. `short` is empty when all of it could be taken."""
+
+    lines: list[LineRead]
+    vendor_orders: list[PreviewPart]
+    subtotal: Money
+    shipping: Money
+    tax: Money
+    total: Money
+    short: list[ShortLine]
+
+
+def preview_document(basket: Basket, deliver_on: date | None, available: dict[UUID, int]) -> dict[str, Any]:
+    """What `OrderPreview` describes."""
+    documents = {
+        line.want.sku_id: line_document(
+            LineRecord(
+                line.offer.vendor_id,
+                line.want.sku_id,
+                line.offer.name,
+                line.offer.unit,
+                line.want.quantity,
+                line.unit_price,
+                line.total,
+                line.tax,
+            )
+        )
+        for line in basket.lines
+    }
+    return {
+        "lines": list(documents.values()),
+        "vendor_orders": [
+            {
+                "vendor_id": share.vendor_id,
+                "vendor_name": share.vendor_name,
+                "lines": [documents[line.want.sku_id] for line in share.lines],
+                "subtotal": money(amounts.subtotal),
+                "shipping": money(amounts.shipping),
+                "tax": money(amounts.tax),
+                "total": money(amounts.total),
+                "weight_grams": share.weight_grams,
+                "days_min": share.freight.days_min,
+                "days_max": share.freight.days_max,
+                "deliver_by": share.promised(deliver_on),
+            }
+            for share, amounts in basket.shares
+        ],
+        "subtotal": money(basket.amounts.subtotal),
+        "shipping": money(basket.amounts.shipping),
+        "tax": money(basket.amounts.tax),
+        "total": money(basket.amounts.total),
+        "short": [
+            {
+                "pointer": f"/lines/{line.want.first_line}",
+                "sku_id": line.want.sku_id,
+                "requested": line.want.quantity,
+                "available": available.get(line.want.sku_id, 0),
+            }
+            for line in basket.lines
+            if available.get(line.want.sku_id, 0) < line.want.quantity
+        ],
+    }

@@ -1,0 +1,44 @@
+"""Doors for tests: a gateway before services of the test's choice, in process, with a client that knocks."""
+
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+from httpx import ASGITransport, AsyncClient
+
+from gateway.app import Gateway, InProcess
+from gateway.routes import Route
+from ishop.service import Runtime
+from ishop.settings import Settings
+
+BASE_URL = "http://market.test"
+
+
+class Door:
+    """A gateway, the services behind it, and an anonymous client."""
+
+    def __init__(
+        self, gateway: Gateway, services: Mapping[str, FastAPI], runtime: Runtime, client: AsyncClient
+    ) -> None:
+        self.gateway = gateway
+        self.services = services
+        self.runtime = runtime
+        self.client = client
+
+
+@asynccontextmanager
+async def open_door(
+    settings: Settings, routes: Iterable[Route], services: Mapping[str, Any], *, address: str = "127.0.0.1"
+) -> AsyncIterator[Door]:
+    """A gateway with these routes before `services`, made by their `create_app` functions; closed at the end."""
+    runtime = Runtime.of(settings)
+    apps: dict[str, FastAPI] = {name: create(runtime) for name, create in services.items()}
+    gateway = Gateway(runtime, {name: InProcess(app) for name, app in apps.items()}, tuple(routes))
+    transport = ASGITransport(gateway, client=(address, 50000))
+    async with AsyncClient(transport=transport, base_url=BASE_URL) as client:
+        try:
+            yield Door(gateway, apps, runtime, client)
+        finally:
+            for close in gateway.on_shutdown:
+                await close()

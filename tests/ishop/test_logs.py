@@ -1,0 +1,154 @@
+"""Logs: their shape, and that neither persons nor secrets get into them."""
+
+import logging
+import sys
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID
+
+import orjson
+import pytest
+import structlog
+
+from ishop.context import request_id
+from ishop.logs import MASK, configure, masked
+from ishop.settings import Settings
+
+NIK = "5201014107900001"
+NPWP = "09.254.294.3-407.000"
+TOKEN = "eyJhbGciOiJFZDI1NTE5In0.eyJzdWIiOiIwMTk4In0.c2lnbmF0dXJl"
+
+
+@pytest.fixture(autouse=True)
+def logs() -> Iterator[None]:
+    """The logs as a process has them, and as they were before at the end."""
+    root, quiet = logging.getLogger(), logging.getLogger("httpx")
+    handlers, level, quiet_level = root.handlers[:], root.level, quiet.level
+    configure(Settings(_env_file=None), service="market")
+    yield
+    structlog.reset_defaults()
+    root.handlers[:], quiet.level = handlers, quiet_level
+    root.setLevel(level)
+
+
+def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    """What went to stderr, parsed; nothing goes to stdout."""
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    return [orjson.loads(line) for line in captured.err.splitlines()]
+
+
+class TestShape:
+    def test_one_json_object_a_line(self, capsys: pytest.CaptureFixture[str]) -> None:
+        in_request = request_id.set("followed-1")
+        structlog.get_logger("services.orders.placement").info("placed", lines=3, text="two\nlines", id=UUID(int=1))
+        request_id.reset(in_request)
+        [line] = lines(capsys)
+        timestamp = line.pop("timestamp")
+        assert timestamp.endswith("Z")
+        assert line == {
+            "event": "placed",
+            "level": "info",
+            "service": "orders",
+            "logger": "services.orders.placement",
+            "request_id": "followed-1",
+            "lines": 3,
+            "text": "two\nlines",
+            "id": str(UUID(int=1)),
+        }
+
+    @pytest.mark.parametrize(
+        ("name", "service"),
+        [("gateway.app", "gateway"), ("services.catalog.search", "catalog"), ("ishop.worker", "market")],
+    )
+    def test_service_is_who_speaks(self, capsys: pytest.CaptureFixture[str], name: str, service: str) -> None:
+        structlog.get_logger(name).warning("something")
+        [line] = lines(capsys)
+        assert (line["service"], line["level"], "request_id" in line) == (service, "warning", False)
+
+    def test_standard_library_in_the_same_shape(self, capsys: pytest.CaptureFixture[str]) -> None:
+        logging.getLogger("uvicorn.error").warning("mail to %s failed", "sari@demo.test")
+        [line] = lines(capsys)
+        assert line.keys() == {"event", "level", "service", "logger", "timestamp"}
+        assert (line["event"], line["logger"]) == (f"mail to {MASK} failed", "uvicorn.error")
+
+    def test_quiet_below_the_level(self, capsys: pytest.CaptureFixture[str]) -> None:
+        structlog.get_logger("gateway").debug("nothing")
+        logging.getLogger("ishop.postgres").debug("nothing")
+        logging.getLogger("httpx").info("HTTP Request: GET http://127.0.0.1")
+        logging.getLogger("uvicorn.access").info("GET /v1/orders/1")
+        assert lines(capsys) == []
+
+    def test_exception_is_text_without_local_variables(self, capsys: pytest.CaptureFixture[str]) -> None:
+        hidden = "a local variable"
+        try:
+            raise ValueError(f"no mailbox sari@demo.test for {NIK}")
+        except ValueError:
+            structlog.get_logger("gateway").exception("failed")
+        [line] = lines(capsys)
+        assert "ValueError: no mailbox *** for ***" in line["exception"]
+        assert hidden not in line["exception"]
+
+    def test_readable_on_a_terminal(self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+        configure(Settings(_env_file=None))
+        structlog.get_logger("gateway").info("signed in", email="sari@demo.test", status=200)
+        logging.getLogger("uvicorn.error").warning("from elsewhere")
+        first, second = capsys.readouterr().err.splitlines()
+        assert "signed in" in first
+        assert "sari" not in first
+        assert "from elsewhere" in second
+
+
+class TestMask:
+    @pytest.mark.parametrize(
+        "name",
+        ["password", "new_password", "token", "refresh_token", "access_token", "authorization", "Authorization",
+         "set-cookie", "nik", "buyer_nik", "npwp", "phone", "email", "e-mail", "address", "ship_to", "bank_account",
+         "signing_key", "api_key", "secret", "dsn"],
+    )  # fmt: skip
+    def test_whole_value_when_the_name_says_so(self, capsys: pytest.CaptureFixture[str], name: str) -> None:
+        structlog.get_logger("gateway").info("line", **{name: "Jalan Pejanggik 7"}, deeper=[{name: 5}])
+        [line] = lines(capsys)
+        assert line[name] == MASK
+        assert line["deeper"] == [{name: MASK}]
+
+    @pytest.mark.parametrize(
+        ("text", "shown"),
+        [
+            ("mail sari.w+toko@mail.demo.test now", "mail *** now"),
+            (f"NIK {NIK}.", "NIK ***."),
+            (f"NPWP {NPWP} or 092542943407000", "NPWP *** or ***"),
+            ("call +6281234567890 or 081234567890", "call *** or ***"),
+            (f"Authorization: Bearer {TOKEN}", "Authorization: ***"),
+            ("BEARER abc.def-ghi_jkl", "***"),
+            (f"got {TOKEN} here", "got *** here"),
+            ("postgresql://ishop_orders:pa55word@127.0.0.1:5432/ishop", "postgresql://***127.0.0.1:5432/ishop"),
+            ("DETAIL: Key (email)=(sari@demo.test) already exists.", "DETAIL: Key (email)=(***) already exists."),
+        ],
+    )
+    def test_what_looks_like_a_person_or_a_secret(self, text: str, shown: str) -> None:
+        assert masked(text) == shown
+        assert masked({"note": [text]}) == {"note": [shown]}
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "0198c5b7-6f0e-7d3a-9f0e-2f4f3f1f6a10",
+            "ordered 1200 pieces for Rp45000000",
+            "2026-11-22T02:00:00.123456Z",
+            "/v1/orders/{order_id}",
+            "http://127.0.0.1:8000/docs",
+        ],
+    )
+    def test_nothing_when_there_is_nothing(self, text: str) -> None:
+        assert masked(text) == text
+
+    def test_values_that_are_no_text(self) -> None:
+        assert masked({"count": 3, "share": 0.5, "well": True, "none": None}) == {
+            "count": 3,
+            "share": 0.5,
+            "well": True,
+            "none": None,
+        }
+        assert masked((1, ValueError("sari@demo.test"))) == [1, MASK]
