@@ -15,6 +15,11 @@ RATE: Final = 200
 PY_SPY: Final = ISHOP.with_name("py-spy")
 FRAME: Final = re.compile(r"^(?P<function>.*) \((?P<file>.+?)(?::(?P<line>\d+))?\)$")
 OURS: Final = ("ishop", "services", "gateway")
+ENTRY: Final = ("ishop.cli", "ishop.up")
+"""Below everything else on the stack of a process: what is done for them is done for the event loop."""
+MAIN_THREAD: Final = "MainThread"
+IN_GREENLET: Final = "sqlalchemy in its greenlet, on whose stack the caller does not stand"
+LOOP: Final = "event loop and HTTP server"
 STANDARD_LIBRARY: Final = Path(sysconfig.get_path("stdlib"))
 GRACE_SECONDS: Final = 60.0
 
@@ -35,7 +40,7 @@ class Profile:
     by_package: tuple[tuple[str, float], ...]
     """Where the work itself was done: the package of the innermost function."""
     by_our_function: tuple[tuple[str, float], ...]
-    """For whom it was done: the innermost function of our own on the stack."""
+    """For whom it was done: the innermost function of our own on the stack, with what it calls of others."""
 
 
 async def profile(pid: int, seconds: int, work: Awaitable[object], directory: Path) -> Profile | str:
@@ -46,7 +51,7 @@ async def profile(pid: int, seconds: int, work: Awaitable[object], directory: Pa
     stacks = directory / "profile.txt"
     command: list[str | Path] = [
         PY_SPY, "record", f"--pid={pid}", f"--duration={seconds}", f"--rate={RATE}", "--format=raw",
-        "--full-filenames", f"--output={stacks}",
+        "--full-filenames", "--threads", f"--output={stacks}",
     ]  # fmt: skip
     task = asyncio.ensure_future(work)
     try:
@@ -59,17 +64,29 @@ async def profile(pid: int, seconds: int, work: Awaitable[object], directory: Pa
 
 
 def summed(stacks: str, seconds: float) -> Profile:
-    """The profile in py-spy's raw output: a stack a line, outermost first, with how often it was seen."""
+    """The profile in py-spy's raw output: a stack a line, outermost first behind its thread, with its number of samples.
+
+    Only the main thread counts, which serves all requests: py-spy takes threads that wait for work for busy ones.
+    """
     packages: Counter[str] = Counter()
     functions: Counter[str] = Counter()
     for line in stacks.splitlines():
         stack, _, count = line.rpartition(" ")
-        frames = [frame_of(text) for text in stack.split(";")]
-        packages[frames[-1].package] += int(count)
-        own = next((frame for frame in reversed(frames) if frame.package.partition(".")[0] in OURS), None)
-        functions[f"{own.package}: {own.function}" if own else "none of ours"] += int(count)
+        thread, *frames = stack.split(";")
+        if MAIN_THREAD in thread and frames:
+            called = [frame_of(text) for text in frames]
+            packages[called[-1].package.partition(".")[0]] += int(count)
+            functions[_done_for(called)] += int(count)
     seen = packages.total()
     return Profile(seen / (seconds * RATE), _shares(packages, seen), _shares(functions, seen))
+
+
+def _done_for(frames: list[Frame]) -> str:
+    """The innermost of our own functions, or what stands there where none of ours does."""
+    for frame in reversed(frames):
+        if frame.package.partition(".")[0] in OURS and frame.package not in ENTRY:
+            return f"{frame.package}: {frame.function}"
+    return IN_GREENLET if any(frame.package == "sqlalchemy" for frame in frames) else LOOP
 
 
 def frame_of(text: str) -> Frame:

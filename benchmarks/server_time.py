@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections import defaultdict
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -26,7 +26,14 @@ class StatementTime:
 
     name: str
     sent: float
-    ms: float
+    planning_ms: float
+    """Parsing and binding; a statement whose plan is made anew every time spends its time here."""
+    executing_ms: float
+
+    @property
+    def ms(self) -> float:
+        """All of it."""
+        return self.planning_ms + self.executing_ms
 
 
 async def server_times(grounds: Grounds, role: Role, requests: int, work: Awaitable[object]) -> list[StatementTime]:
@@ -42,14 +49,18 @@ async def server_times(grounds: Grounds, role: Role, requests: int, work: Awaita
 
 def summed(lines: Iterable[str], role: str, requests: int) -> list[StatementTime]:
     """The times of one role's statements in the lines of a log, for one of so many requests."""
-    sent: defaultdict[str, int] = defaultdict(int)
-    spent: defaultdict[str, float] = defaultdict(float)
-    for user, phase, sql, ms in _entries(lines):
+    sent: Counter[str] = Counter()
+    planning: Counter[str] = Counter()
+    executing: Counter[str] = Counter()
+    for user, phase, sql, microseconds in _entries(lines):
         if user == role:
             name = name_of(sql)
             sent[name] += phase in EXECUTING
-            spent[name] += ms
-    return [StatementTime(name, sent[name] / requests, spent[name] / requests) for name in spent]
+            (executing if phase in EXECUTING else planning)[name] += microseconds
+    return [
+        StatementTime(name, sent[name] / requests, planning[name] / requests / 1000, executing[name] / requests / 1000)
+        for name in sent
+    ]
 
 
 def name_of(sql: str) -> str:
@@ -58,8 +69,8 @@ def name_of(sql: str) -> str:
     return found[0] if found else sql.split(maxsplit=1)[0].rstrip(";").upper()
 
 
-def _entries(lines: Iterable[str]) -> Iterator[tuple[str, str, str, float]]:
-    """User, phase (parse, bind, execute or statement), SQL and milliseconds of each timed step in the log."""
+def _entries(lines: Iterable[str]) -> Iterator[tuple[str, str, str, int]]:
+    """User, phase (parse, bind, execute or statement), SQL and microseconds of each timed step in the log."""
     entry: re.Match[str] | None = None
     sql: list[str] = []
     for line in [*lines, "@@"]:
@@ -67,7 +78,7 @@ def _entries(lines: Iterable[str]) -> Iterator[tuple[str, str, str, float]]:
             sql.append(line)
             continue
         if entry is not None and entry["phase"]:
-            yield entry["user"], entry["phase"], "\n".join(sql), float(entry["ms"])
+            yield entry["user"], entry["phase"], "\n".join(sql), round(float(entry["ms"]) * 1000)
         entry = ENTRY.match(line)
         sql = [entry["sql"] or ""] if entry else []
 

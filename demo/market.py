@@ -121,6 +121,21 @@ async def build_market(
     )
 
 
+async def is_wanted(dsn: str) -> bool:
+    """Whether the database has no vendor yet, or holds a demo market whose building was interrupted."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        return bool(
+            await connection.fetchval(
+                "SELECT NOT EXISTS (SELECT FROM vendors.vendors)"
+                " OR EXISTS (SELECT FROM vendors.cohorts WHERE slug = $1)",
+                UNFINISHED,
+            )
+        )
+    finally:
+        await connection.close()
+
+
 class _Build:
     """Writes batches of listings and counts what was written."""
 

@@ -6,6 +6,7 @@ import importlib
 import tempfile
 from collections.abc import Callable, Coroutine
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated, Any, Final, ParamSpec
 
 import alembic.util
@@ -14,15 +15,14 @@ import orjson
 import typer
 from joserfc.jwk import OKPKey
 from pydantic import SecretStr
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from ishop import jobs, logs, migrations
+from ishop.console import Bars, console, errors, say, welcome
 from ishop.database import Database
 from ishop.doctor import Finding, examine
 from ishop.home import StartupError
-from ishop.laptop import database_is_given, is_empty, reached, servers
+from ishop.laptop import database_is_given, reached, servers
 from ishop.market import SERVICES, all_checks, assemble
 from ishop.postgres import EmbeddedPostgres
 from ishop.roles import bootstrap
@@ -31,13 +31,9 @@ from ishop.settings import Environment, Role, Settings, get_settings
 from ishop.up import asked_to_stop, listen, serve, work, working_market
 
 P = ParamSpec("P")
-DEMO_PASSWORD: Final = "ishop-demo"  # noqa: S105 - printed for everybody; these accounts exist in development only.
-PICK_FROM_ANSWER: Final = r"""sed 's/.*"access_token":"\([^"]*\)".*/\1/'"""
 STANDARD_VENDORS: Final = 453
 STANDARD_PRODUCTS: Final = 1600
 
-console = Console()
-errors = Console(stderr=True)
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 jobs_app = typer.Typer(no_args_is_help=True, help="Look at the jobs that failed for good, and run them again.")
 app.add_typer(jobs_app, name="jobs")
@@ -64,38 +60,6 @@ def command(work_to_do: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, N
     return run
 
 
-def say(message: str) -> None:
-    """A line about what is going on."""
-    console.print(f"[dim]{message}[/dim]", soft_wrap=True)
-
-
-class Bars:
-    """Progress bars of long work, one a phase; on a terminal they move, elsewhere only their ends are printed."""
-
-    def __init__(self) -> None:
-        self._progress = Progress(
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            console=console,
-        )
-        self._tasks: dict[str, Any] = {}
-
-    def __enter__(self) -> Callable[[str, int, int], None]:
-        self._progress.start()
-        return self._show
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
-
-    def _show(self, phase: str, done: int, total: int) -> None:
-        if phase not in self._tasks:
-            self._tasks[phase] = self._progress.add_task(phase, total=total)
-        self._progress.update(self._tasks[phase], completed=done, total=total)
-
-
 @app.command()
 @command
 async def up() -> None:
@@ -105,11 +69,11 @@ async def up() -> None:
     stop = asked_to_stop()
     with listen(settings) as door:
         async with servers(settings, say, stop=stop) as local:
-            if settings.env is Environment.development and await is_empty(local):
-                await _fill(local, STANDARD_VENDORS, STANDARD_PRODUCTS, 1)
+            if settings.env is Environment.development:
+                await _fill_where_empty(local)
             await _bring_index_up(local)
             async with working_market(local) as market:
-                await serve(market.gateway, door, stop, ready=lambda: _welcome(local))
+                await serve(market.gateway, door, stop, ready=lambda: welcome(local))
             say("Stopping.")
     say("Stopped. The data is kept; `ishop up` goes on with it.")
 
@@ -177,8 +141,10 @@ async def migrate(
 @app.command()
 @command
 async def seed(
-    vendors: Annotated[int, typer.Option(min=10, max=100_000)] = STANDARD_VENDORS,
-    products: Annotated[int, typer.Option(min=100, max=10_000_000)] = STANDARD_PRODUCTS,
+    vendors: Annotated[int, typer.Option(min=10, max=100_000, help="How many producers")] = STANDARD_VENDORS,
+    products: Annotated[
+        int, typer.Option(min=119, max=10_000_000, help="How many products; at least 109 more than vendors")
+    ] = STANDARD_PRODUCTS,
     number: Annotated[int, typer.Option("--seed", help="The same number builds the same market")] = 1,
 ) -> None:
     """Fill an empty market with the demo market."""
@@ -270,19 +236,37 @@ async def jobs_replay(job: Annotated[int | None, typer.Argument(help="Its id; al
     say(f"{replayed} jobs are queued again.")
 
 
+async def _fill_where_empty(settings: Settings) -> None:
+    """Build the demo market where there is none, or where its building was interrupted; see that its accounts exist."""
+    if await _demo_market().is_wanted(settings.database_dsn(Role.migrator)):
+        await _fill(settings, STANDARD_VENDORS, STANDARD_PRODUCTS, 1)
+    else:
+        await _create_accounts(settings)
+
+
 async def _fill(settings: Settings, vendors: int, products: int, number: int) -> None:
-    builder = importlib.import_module("demo.market")
-    accounts = importlib.import_module("demo.accounts")
-    dsn = settings.database_dsn(Role.migrator)
-    if not await is_empty(settings):
-        raise StartupError("The market is not empty; the demo market is only built in an empty one.")
     with Bars() as show:
-        summary = await builder.build_market(dsn, vendors=vendors, products=products, seed=number, progress=show)
+        summary = await _demo_market().build_market(
+            settings.database_dsn(Role.migrator), vendors=vendors, products=products, seed=number, progress=show
+        )
+    say(
+        f"{summary.vendors} vendors sell {summary.products} products in {summary.skus} skus; "
+        f"the largest is {summary.largest_vendor}."
+    )
     if settings.env is Environment.development:
-        connection = await asyncpg.connect(dsn)
-        await accounts.create_accounts(connection)
+        await _create_accounts(settings)
+
+
+async def _create_accounts(settings: Settings) -> None:
+    connection = await asyncpg.connect(settings.database_dsn(Role.migrator))
+    try:
+        await importlib.import_module("demo.accounts").create_accounts(connection)
+    finally:
         await connection.close()
-    say(f"{summary}")
+
+
+def _demo_market() -> ModuleType:
+    return importlib.import_module("demo.market")
 
 
 async def _bring_index_up(settings: Settings) -> None:
@@ -356,25 +340,3 @@ def _settings_for_documents() -> Settings:
     """Settings with a key that nobody keeps: only the shape of the services is looked at, nothing is reached."""
     key = OKPKey.generate_key("Ed25519")
     return Settings(signing_key=SecretStr(orjson.dumps(key.as_dict(private=True)).decode()))
-
-
-def _welcome(settings: Settings) -> None:
-    url = f"http://{settings.host}:{settings.port}"
-    engine = f"Meilisearch at {settings.meili_url}" if settings.meili_url else "PostgreSQL (no Meilisearch found)"
-    token = (
-        f"curl -s {url}/v1/auth/token -d grant_type=password -d username=consumer@demo.test -d password={DEMO_PASSWORD}"
-    )
-    console.print(f"\n[bold]The market is open:[/bold] {url}   docs: {url}/docs   search: {engine}", soft_wrap=True)
-    if settings.env is Environment.development:
-        console.print(
-            "Demo accounts (password ishop-demo): consumer@demo.test, hotel@demo.test, vendor@demo.test,\n"
-            "vendor2@demo.test, office@demo.test, admin@demo.test"
-        )
-    console.print("Try:")
-    for line in (
-        f"curl -s '{url}/v1/search/products?q=gula+arn&per_page=2'",
-        token,
-        f"""curl -s {url}/v1/me -H "Authorization: Bearer $({token} | {PICK_FROM_ANSWER})\"""",
-    ):
-        console.print(f"  {line}", soft_wrap=True, markup=False, highlight=False)
-    console.print("Play the scenario with `make demo` in another terminal. Stop with Ctrl-C.\n")

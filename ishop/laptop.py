@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-import asyncpg
 from pydantic import SecretStr
 
 from ishop import migrations
@@ -74,15 +73,6 @@ async def reached(settings: Settings, progress: Progress) -> AsyncIterator[Setti
             return
         settings = running
     yield settings
-
-
-async def is_empty(settings: Settings) -> bool:
-    """Whether the market has no vendor yet."""
-    connection = await asyncpg.connect(settings.database_dsn(Role.migrator))
-    try:
-        return not await connection.fetchval("SELECT EXISTS (SELECT FROM vendors.vendors)")
-    finally:
-        await connection.close()
 
 
 async def _watch(postgres: EmbeddedPostgres, stop: asyncio.Event | None, progress: Progress) -> None:

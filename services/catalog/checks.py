@@ -24,9 +24,9 @@ DOCUMENTS: Final = """
         IS DISTINCT FROM (n.slug, n.vendor_id, n.commodity_slug, n.category_slug, n.region_code, n.certificate_kinds,
            n.certified_until, n.price_from, n.in_stock, n.latitude, n.longitude, n.search_vector,
            n.document_id::text, n.document_en::text)
-        AND NOT EXISTS (
-            SELECT FROM on_its_way w WHERE w.key = coalesce(d.vendor_id, n.vendor_id)::text
-               OR w.key IN (SELECT s.id::text FROM catalog.skus s WHERE s.product_id = coalesce(d.product_id, n.product_id)))
+        AND NOT EXISTS (SELECT FROM on_its_way w WHERE w.key = coalesce(d.vendor_id, n.vendor_id)::text)
+        AND NOT EXISTS (SELECT FROM on_its_way w JOIN catalog.skus s ON s.id::text = w.key
+                        WHERE s.product_id = coalesce(d.product_id, n.product_id))
 """
 
 CHECKS: Final = (Check("every product for sale has its document, equal to the tables of truth", DOCUMENTS),)

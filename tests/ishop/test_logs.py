@@ -82,11 +82,11 @@ class TestShape:
     def test_exception_is_text_without_local_variables(self, capsys: pytest.CaptureFixture[str]) -> None:
         hidden = "a local variable"
         try:
-            raise ValueError(f"no mailbox sari@demo.test for {NIK}")
+            int(f"sari@demo.test, {NIK}")
         except ValueError:
             structlog.get_logger("gateway").exception("failed")
         [line] = lines(capsys)
-        assert "ValueError: no mailbox *** for ***" in line["exception"]
+        assert "with base 10: '***, ***'" in line["exception"]
         assert hidden not in line["exception"]
 
     def test_readable_on_a_terminal(self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

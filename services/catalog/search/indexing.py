@@ -178,7 +178,8 @@ async def _orphans(writer: IndexWriter, uid: str, session: AsyncSession) -> list
     """The documents of the index that the database does not have."""
     orphans: list[UUID] = []
     pages = writer.all_ids(uid)
-    while page := await _in_thread(next, pages, []):
+    nothing: list[UUID] = []
+    while page := await _in_thread(next, pages, nothing):
         known = await repository.versions_of(session, page)
         orphans.extend(product_id for product_id in page if product_id not in known)
     return orphans
@@ -189,7 +190,7 @@ async def _alone(database: Database, lock: int) -> AsyncIterator[AsyncSession]:
     """A session outside any transaction that holds an advisory lock; its end, however it comes, ends the lock."""
     async with database.reading() as session:
         try:
-            while not await repository.try_lock(session, lock):
+            while not await repository.try_lock(session, lock):  # noqa: ASYNC110 - other processes cannot set an event.
                 await asyncio.sleep(LOCK_POLL_SECONDS)
             yield session
             await repository.unlock(session, lock)

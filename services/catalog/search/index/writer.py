@@ -104,8 +104,8 @@ class IndexWriter:
 
     def leftovers(self, prefix: str) -> list[str]:
         """The indexes whose name begins with `prefix`."""
-        found = self._client.get_raw_indexes({"limit": PAGE})
-        return [row["uid"] for row in found if row["uid"].startswith(prefix)]
+        found = self._client.get_indexes({"limit": PAGE})["results"]
+        return [index.uid for index in found if index.uid.startswith(prefix)]
 
     def _wait(self, task_uid: int) -> None:
         task = self._client.wait_for_task(task_uid, TASK_MILLISECONDS, POLL_MILLISECONDS)

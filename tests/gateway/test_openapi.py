@@ -1,0 +1,207 @@
+"""The one document of everything: valid, complete, the same each time, and true to what the services declare."""
+
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+import pytest
+from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
+from openapi_schema_validator import OAS31Validator
+from openapi_spec_validator import validate
+
+from gateway.app import openapi_document
+from gateway.routes import ROUTES
+from ishop import idempotency
+from ishop.auth import signed_in
+from ishop.market import assemble
+from ishop.openapi import merged_document, service_document
+from ishop.routing import service_router
+from ishop.schemas import Schema
+from ishop.service import Runtime, create_service
+from ishop.settings import Role
+from tests.databases import Cluster
+from tests.gateway import probes
+
+Document = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def services(cluster: Cluster) -> dict[str, FastAPI]:
+    """All services."""
+    return dict(assemble(cluster.settings).services)
+
+
+@pytest.fixture(scope="module")
+def document(services: dict[str, FastAPI]) -> Document:
+    """The document of the market."""
+    return openapi_document(services)
+
+
+def operations(document: Document) -> Iterator[tuple[str, Document]]:
+    """All operations with a readable name."""
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            yield f"{method.upper()} {path}", operation
+
+
+def resolved(document: Document, part: Document) -> Document:
+    """What a reference points to."""
+    while "$ref" in part:
+        _, _, kind, name = part["$ref"].split("/")
+        part = document["components"][kind][name]
+    return part
+
+
+class TestDocument:
+    def test_is_valid(self, document: Document) -> None:
+        validate(document)
+        assert document["openapi"] == "3.1.0"
+        assert document["servers"] == [{"url": "/"}]
+
+    def test_has_exactly_the_route_table_in_its_order(self, document: Document) -> None:
+        expected: dict[str, None] = {}
+        for path in dict.fromkeys(route.path for route in ROUTES):
+            expected |= {f"{route.method} {path}": None for route in ROUTES if route.path == path}
+        assert [name for name, _ in operations(document)] == list(expected)
+
+    def test_is_the_same_each_time(self, document: Document, cluster: Cluster) -> None:
+        again = openapi_document(assemble(cluster.settings).services)
+        assert orjson.dumps(again) == orjson.dumps(document)
+
+    def test_every_operation_answers_well_and_badly(self, document: Document) -> None:
+        for name, operation in operations(document):
+            statuses = set(operation["responses"])
+            assert any(status.startswith("2") for status in statuses), name
+            assert {"400", "422", "429", "500", "503"} <= statuses, name
+            if "{" in name:
+                assert "404" in statuses, name
+            if "requestBody" in operation:
+                assert {"413", "415"} <= statuses, name
+
+    def test_every_error_is_a_problem_with_examples(self, document: Document) -> None:
+        for name, operation in operations(document):
+            for status, reference in operation["responses"].items():
+                answer = resolved(document, reference)
+                assert "X-Request-Id" in answer["headers"], name
+                if status >= "4":
+                    assert list(answer["content"]) == ["application/problem+json"], (name, status)
+                    media = answer["content"]["application/problem+json"]
+                    assert media["schema"] == {"$ref": "#/components/schemas/Problem"}
+                    for code, example in media["examples"].items():
+                        assert example["value"]["code"] == code
+                        assert str(example["value"]["status"]) == status
+                        assert f"`{code}`" in answer["description"]
+
+    def test_nothing_of_the_framework_is_left(self, document: Document) -> None:
+        text = orjson.dumps(document)
+        assert b"ValidationError" not in text
+        assert b"Validation Error" not in text
+
+    def test_security_where_a_caller_is_needed(self, document: Document, services: dict[str, FastAPI]) -> None:
+        secured = {name for name, operation in operations(document) if "security" in operation}
+        needed = set()
+        for app in services.values():
+            for route in iter_route_contexts(app.routes):
+                if getattr(route, "dependant", None) is not None and _uses(route.dependant, signed_in):
+                    needed |= {f"{method} {route.path_format}" for method in route.methods or ()}
+        assert secured == needed
+        for name, operation in operations(document):
+            assert ("401" in operation["responses"]) == (name in needed or name == "POST /v1/auth/token"), name
+        scheme = document["components"]["securitySchemes"]["SignIn"]
+        assert scheme["flows"]["password"]["tokenUrl"] == "/v1/auth/token"
+
+    def test_idempotency_key_on_every_post_of_a_caller(self, document: Document, services: dict[str, FastAPI]) -> None:
+        required = set()
+        for app in services.values():
+            for route in iter_route_contexts(app.routes):
+                if getattr(route, "dependant", None) is not None and _uses(route.dependant, idempotency.required_key):
+                    required |= {f"{method} {route.path_format}" for method in route.methods or ()}
+        assert "POST /v1/orders" in required
+        for name, operation in operations(document):
+            keys = [
+                parameter
+                for parameter in (resolved(document, reference) for reference in operation["parameters"])
+                if parameter["name"] == "Idempotency-Key"
+            ]
+            expected = name.startswith("POST") and "security" in operation
+            assert len(keys) == expected, name
+            assert any(key.get("required", False) for key in keys) == (name in required), name
+
+    def test_examples_are_what_the_schemas_say(self, document: Document) -> None:
+        tried = 0
+        for name, operation in operations(document):
+            contents = [operation.get("requestBody", {}).get("content", {})]
+            contents += [resolved(document, answer).get("content", {}) for answer in operation["responses"].values()]
+            for content in contents:
+                for media in content.values():
+                    examples = [entry["value"] for entry in media.get("examples", {}).values()]
+                    examples += [media["example"]] if "example" in media else []
+                    for example in examples:
+                        validator = OAS31Validator({**media["schema"], "components": document["components"]})
+                        assert not list(validator.iter_errors(example)), (name, example)
+                        tried += 1
+        assert tried > 2 * len(ROUTES)
+
+    def test_every_json_request_and_answer_has_an_example(self, document: Document) -> None:
+        for name, operation in operations(document):
+            contents = [operation.get("requestBody", {}).get("content", {})]
+            contents += [answer.get("content", {}) for status, answer in operation["responses"].items() if status < "4"]
+            for content in contents:
+                if "application/json" in content:
+                    assert content["application/json"].keys() & {"example", "examples"}, name
+
+
+class TestMerge:
+    def test_refused_when_a_route_has_no_operation(self, services: dict[str, FastAPI]) -> None:
+        documents = {"identity": service_document(services["identity"])}
+        with pytest.raises(ValueError, match="GET /v1/nowhere is in the route table, but not in the service identity"):
+            merged_document(documents, [("GET", "/v1/nowhere", "identity")])
+
+    def test_refused_when_one_name_means_two_schemas(self, services: dict[str, FastAPI]) -> None:
+        one = service_document(services["identity"])
+        other = copy.deepcopy(one)
+        other["components"]["schemas"]["UserRead"]["title"] = "Another"
+        with pytest.raises(ValueError, match="services one and other have different schemas named UserRead"):
+            merged_document({"one": one, "other": other}, [])
+
+    def test_refused_when_two_operations_have_one_id(self, services: dict[str, FastAPI]) -> None:
+        one = service_document(services["identity"])
+        other = copy.deepcopy(one)
+        other["paths"]["/v1/you"] = other["paths"].pop("/v1/me")
+        with pytest.raises(ValueError, match="have the same operationId"):
+            merged_document({"one": one, "other": other}, [("GET", "/v1/me", "one"), ("GET", "/v1/you", "other")])
+
+    def test_own_problems_of_a_route_come_before_the_shared_ones(self, document: Document) -> None:
+        answer = document["paths"]["/v1/auth/token"]["post"]["responses"]["400"]
+        examples = answer["content"]["application/problem+json"]["examples"]
+        assert list(examples) == ["unsupported_grant_type", "malformed_request"]
+
+    def test_service_is_left_as_it_was(self, cluster: Cluster) -> None:
+        app = probes.create_probe(Runtime.of(cluster.settings))
+        before = orjson.dumps(app.openapi())
+        service_document(app)
+        assert orjson.dumps(app.openapi()) == before
+
+    def test_schema_that_contains_itself_has_an_example(self, cluster: Cluster) -> None:
+        router = service_router(tags=["trees"])
+
+        @router.get("/v1/trees")
+        async def read() -> Tree:
+            """A tree."""
+            return Tree(children=[])
+
+        app = create_service("trees", Role.gateway, [router], Runtime.of(cluster.settings))
+        operation = service_document(app)["paths"]["/v1/trees"]["get"]
+        assert "children" in operation["responses"]["200"]["content"]["application/json"]["example"]
+
+
+class Tree(Schema):
+    """A shape that contains itself."""
+
+    children: list["Tree"]
+
+
+def _uses(dependant: Any, call: object) -> bool:
+    return dependant.call is call or any(_uses(inner, call) for inner in dependant.dependencies)
