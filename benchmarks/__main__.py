@@ -6,7 +6,10 @@ Exit code 1 with `--strict` when a bound does not hold, and when something could
 import asyncio
 import os
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -16,7 +19,7 @@ from rich.console import Console
 
 from benchmarks import machine, processes, report
 from benchmarks.capture import CaptureFailed, capture
-from benchmarks.figures import Bench, measures, prepared
+from benchmarks.figures import BUYERS, Bench, measures, prepared
 from benchmarks.grounds import GroundsFailed, forget_environment, opened
 from benchmarks.load import LoadFailed, send
 from benchmarks.orders import one_line_orders
@@ -31,8 +34,8 @@ from ishop.home import StartupError
 from ishop.settings import Role, Settings
 
 RESULTS: Final = Path(__file__).parent / "results"
-PROFILE_MARGIN_SECONDS: Final = 2.0
-LOGGED_ORDERS: Final = 100
+PROFILE_MARGIN_SECONDS: Final = 1.0
+SINGLE_REQUESTS: Final = 100
 
 console = Console()
 errors = Console(stderr=True)
@@ -78,24 +81,21 @@ async def take(plan: Plan) -> Results:
             servers = processes.children(grounds.market.pid)
             beside = {processes.name(pid): processes.memory_of_tree(pid) for pid in servers}
             say("Looking where the time goes.")
-            where = await look(bench)
-    return Results(taken_at, plan, described, readings, held, beside, grounds.market.started_in, where)
+            detail = await look(bench, details(supplies.products), HTTPStatus.OK, Role.catalog)
+            order = await look(bench, one_line_orders(supplies), HTTPStatus.CREATED, Role.orders)
+    return Results(taken_at, plan, described, readings, held, beside, grounds.market.started_in, detail, order)
 
 
-async def look(bench: Bench) -> WhereTimeGoes:
-    """Profile the market under load, and time the statements of single orders."""
-    market, directory = bench.grounds.market, bench.grounds.home.parent
+async def look(bench: Bench, requests: Iterator[bytes], expected: HTTPStatus, role: Role) -> WhereTimeGoes:
+    """Profile the market under these requests, then time the statements of single ones."""
+    market = bench.grounds.market
     seconds = bench.plan.profile_seconds
-    load_seconds = seconds + PROFILE_MARGIN_SECONDS
-    orders = one_line_orders(bench.supplies)
-    reading = send(market.port, details(bench.supplies.products), connections=16, seconds=load_seconds)
-    of_detail = await profile(market.pid, seconds, reading, directory)
-    buying = send(market.port, orders, connections=16, seconds=load_seconds, expected=201)
-    of_order = await profile(market.pid, seconds, buying, directory)
-    alone = await send(market.port, orders, connections=1, count=LOGGED_ORDERS, expected=201)
-    logged = send(market.port, orders, connections=1, count=LOGGED_ORDERS, expected=201)
-    statements = await server_times(bench.grounds, Role.orders, LOGGED_ORDERS, logged)
-    return WhereTimeGoes(of_detail, of_order, statements, alone.median_ms)
+    load = partial(send, market.port, requests, expected=expected)
+    under_load = load(connections=BUYERS, seconds=seconds + PROFILE_MARGIN_SECONDS)
+    profiled = await profile(market.pid, seconds, under_load, bench.grounds.home.parent)
+    alone = await load(connections=1, count=SINGLE_REQUESTS)
+    statements = await server_times(bench.grounds, role, SINGLE_REQUESTS, load(connections=1, count=SINGLE_REQUESTS))
+    return WhereTimeGoes(profiled, statements, alone.median_ms)
 
 
 def say(message: str) -> None:

@@ -39,6 +39,8 @@ class Profile:
     busy: float
     by_package: tuple[tuple[str, float], ...]
     """Where the work itself was done: the package of the innermost function."""
+    by_function: tuple[tuple[str, float], ...]
+    """The same by the innermost function itself."""
     by_our_function: tuple[tuple[str, float], ...]
     """For whom it was done: the innermost function of our own on the stack, with what it calls of others."""
 
@@ -64,21 +66,23 @@ async def profile(pid: int, seconds: int, work: Awaitable[object], directory: Pa
 
 
 def summed(stacks: str, seconds: float) -> Profile:
-    """The profile in py-spy's raw output: a stack a line, outermost first behind its thread, with its number of samples.
+    """The profile in py-spy's raw output: a stack a line, its thread first, the innermost function and a count last.
 
     Only the main thread counts, which serves all requests: py-spy takes threads that wait for work for busy ones.
     """
     packages: Counter[str] = Counter()
     functions: Counter[str] = Counter()
+    of_ours: Counter[str] = Counter()
     for line in stacks.splitlines():
         stack, _, count = line.rpartition(" ")
         thread, *frames = stack.split(";")
         if MAIN_THREAD in thread and frames:
             called = [frame_of(text) for text in frames]
             packages[called[-1].package.partition(".")[0]] += int(count)
-            functions[_done_for(called)] += int(count)
-    seen = packages.total()
-    return Profile(seen / (seconds * RATE), _shares(packages, seen), _shares(functions, seen))
+            functions[f"{called[-1].package}: {called[-1].function}"] += int(count)
+            of_ours[_done_for(called)] += int(count)
+    busy = packages.total() / (seconds * RATE)
+    return Profile(busy, _shares(packages), _shares(functions), _shares(of_ours))
 
 
 def _done_for(frames: list[Frame]) -> str:
@@ -109,5 +113,6 @@ def package_of(file: str) -> str:
     return path.name
 
 
-def _shares(counts: Counter[str], total: int) -> tuple[tuple[str, float], ...]:
+def _shares(counts: Counter[str]) -> tuple[tuple[str, float], ...]:
+    total = counts.total()
     return tuple((name, count / total) for name, count in counts.most_common())

@@ -5,6 +5,7 @@ import operator
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from itertools import zip_longest
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
@@ -76,13 +77,17 @@ MEMORY: Final = Bound("≤", 300)
 
 @dataclass(frozen=True, slots=True)
 class WhereTimeGoes:
-    """The profiles, or why there are none, and the server's side of an order."""
+    """Of one kind of request: the profile under load, or why there is none, and PostgreSQL's side of it."""
 
-    detail: Profile | str
-    order: Profile | str
+    profile: Profile | str
     statements: Sequence[StatementTime]
-    order_ms: float
-    """Of one order for a single buyer, as he sees it."""
+    alone_ms: float
+    """Of one request when nobody else calls, as the caller sees it."""
+
+    @property
+    def server_ms(self) -> float:
+        """What PostgreSQL works for one request."""
+        return sum(one.ms for one in self.statements)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +102,8 @@ class Results:
     beside: Mapping[str, float]
     """MiB of the servers beside the market, with all their processes."""
     open_seconds: float
-    where: WhereTimeGoes
+    detail: WhereTimeGoes
+    order: WhereTimeGoes
 
     def ratios(self, figure: Figure) -> list[float]:
         """The ratio of each round; none for a floor."""
@@ -149,9 +155,10 @@ def show(results: Results, console: Console) -> None:
     console.print(f"# Benchmarks, {results.taken_at:%Y-%m-%d %H:%M} UTC, {results.plan.name} run", markup=False)
     section("Figures", _figures(results), *_verdict(results))
     section("Times of single requests", _latencies(results), *_generator(results))
-    section("Where the time goes: product detail", *_profile(results.where.detail))
-    section("Where the time goes: order of one line", *_profile(results.where.order))
-    section("The order in PostgreSQL", _statements(results.where), *_order_sentences(results))
+    for title, where in (("product detail", results.detail), ("order of one line", results.order)):
+        section(f"Where the time goes: {title}", *_profile(where.profile))
+        section(f"PostgreSQL's part: {title}", _statements(where), *_alone(where))
+    section("An order of 16 buyers", None, *_order_cost(results))
     section("Machine", _table(("what", "is"), results.machine.items()))
 
 
@@ -203,15 +210,13 @@ def _generator(results: Results) -> Iterable[str]:
 def _profile(profile: Profile | str) -> tuple[Table | None, str]:
     if isinstance(profile, str):
         return None, f"No profile: py-spy could not look into the process. {profile}"
-    packages = [share for share in profile.by_package if share[1] >= SMALLEST_SHARE][:SHOWN]
-    functions = [share for share in profile.by_our_function if share[1] >= SMALLEST_SHARE][:SHOWN]
-    rows = []
-    for place in range(max(len(packages), len(functions))):
-        left = packages[place] if place < len(packages) else ("", 0.0)
-        right = functions[place] if place < len(functions) else ("", 0.0)
-        rows.append((left[0], f"{left[1]:.1%}" if left[0] else "", right[0], f"{right[1]:.1%}" if right[0] else ""))
-    table = _table(("done in (innermost function)", "share", "done for (innermost of ours)", "share"), rows)
-    return table, f"The process worked {profile.busy:.0%} of the time and was idle for the rest.\n"
+    columns = [
+        [(name, f"{share:.1%}") for name, share in shares if share >= SMALLEST_SHARE][:SHOWN]
+        for shares in (profile.by_package, profile.by_function, profile.by_our_function)
+    ]
+    rows = [tuple(cell for pair in cells for cell in pair) for cells in zip_longest(*columns, fillvalue=("", ""))]
+    header = ("package at work", "share", "function at work", "share", "for our function", "share")
+    return _table(header, rows), f"The main thread worked {profile.busy:.0%} of the time.\n"
 
 
 def _statements(where: WhereTimeGoes) -> Table:
@@ -219,25 +224,20 @@ def _statements(where: WhereTimeGoes) -> Table:
         (one.name, f"{one.sent:.1f}", f"{one.planning_ms:.3f}", f"{one.executing_ms:.3f}", f"{one.ms:.3f}")
         for one in where.statements
     ]
-    sums = (sum(getattr(one, name) for one in where.statements) for name in ("sent", "planning_ms", "executing_ms"))
-    sent, planning, executing = sums
-    rows.append(("sum", f"{sent:.1f}", f"{planning:.3f}", f"{executing:.3f}", f"{_server_ms(where):.3f}"))
-    return _table(("statement", "sent for an order", "planning ms", "executing ms", "ms of the server"), rows)
+    return _table(("statement", "sent for a request", "planning ms", "executing ms", "together ms"), rows)
 
 
-def _order_sentences(results: Results) -> Iterable[str]:
-    where = results.where
-    notes = [reading.notes for reading in results.readings["order"]]
-    market, postgres = (median(note[name] for note in notes) for name in ("market_cpu_ms", "postgres_cpu_ms"))
+def _alone(where: WhereTimeGoes) -> Iterable[str]:
     yield (
-        f"A single buyer waits {where.order_ms:.2f} ms for an order, of which PostgreSQL works "
-        f"{_server_ms(where):.2f} ms. With 16 buyers an order costs {market:.2f} ms of processor time in the market "
-        f"and {postgres:.2f} ms in PostgreSQL.\n"
+        f"When nobody else calls, the answer comes after {where.alone_ms:.2f} ms, "
+        f"of which PostgreSQL works {where.server_ms:.2f} ms.\n"
     )
 
 
-def _server_ms(where: WhereTimeGoes) -> float:
-    return sum(one.ms for one in where.statements)
+def _order_cost(results: Results) -> Iterable[str]:
+    notes = [reading.notes for reading in results.readings["order"]]
+    market, postgres = (median(note[name] for note in notes) for name in ("market_cpu_ms", "postgres_cpu_ms"))
+    yield f"Processor time of one order: {market:.2f} ms in the market, {postgres:.2f} ms in PostgreSQL."
 
 
 def _spread(values: Sequence[float]) -> str:

@@ -23,7 +23,7 @@ class Plan:
 
 
 FULL: Final = Plan("full", 5, 2.5, 4, 10, 3, 10)
-QUICK: Final = Plan("quick", 2, 0.6, 1, 3, 1, 3)
+QUICK: Final = Plan("quick", 2, 0.5, 1, 3, 1, 2)
 
 
 @dataclass(frozen=True, slots=True)

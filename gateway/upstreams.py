@@ -6,6 +6,7 @@ from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
 from ishop.openapi import service_document
+from ishop.service import close_service
 
 
 class Upstream(Protocol):
@@ -39,5 +40,5 @@ class InProcess:
         return service_document(self.app)
 
     async def close(self) -> None:
-        """Give the connections of the service's database back."""
-        await self.app.state.database.close()
+        """Give back what the service holds."""
+        await close_service(self.app)

@@ -26,7 +26,7 @@ from ishop.laptop import database_is_given, reached, servers
 from ishop.market import SERVICES, all_checks, assemble
 from ishop.postgres import EmbeddedPostgres
 from ishop.roles import bootstrap
-from ishop.service import Runtime
+from ishop.service import Runtime, close_service
 from ishop.settings import Environment, Role, Settings, get_settings
 from ishop.up import asked_to_stop, listen, serve, work, working_market
 
@@ -101,7 +101,7 @@ async def serve_(
             else:
                 service = importlib.import_module(SERVICES[part]).create_app(Runtime.of(local))
                 await serve(service, door, stop, ready=ready)
-                await service.state.database.close()
+                await close_service(service)
 
 
 @app.command()

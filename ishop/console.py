@@ -58,7 +58,8 @@ def welcome(settings: Settings) -> None:
     if settings.env is Environment.development:
         console.print(
             "Demo accounts (password ishop-demo): consumer@demo.test, hotel@demo.test, vendor@demo.test,\n"
-            "vendor2@demo.test, office@demo.test, admin@demo.test"
+            "vendor2@demo.test, office@demo.test, admin@demo.test",
+            soft_wrap=True,
         )
     console.print("Try:")
     for line in (

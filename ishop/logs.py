@@ -46,8 +46,8 @@ SUSPECT: Final = re.compile(r"\d{9}|\d\.\d{3}\.\d|eyJ")
 FOREIGN: Final = frozenset({"_record", "_from_structlog"})
 """What structlog keeps in a line of the standard library until it is rendered."""
 
-QUIET: Final = ("httpx", "httpcore", "asyncio", "meilisearch")
-"""Libraries that report every call as information; ours says the same with more sense."""
+QUIET: Final = ("httpx", "httpcore", "asyncio", "meilisearch", "alembic", "uvicorn")
+"""Libraries that report every step as information; ours says the same with more sense."""
 
 
 class StderrLine:

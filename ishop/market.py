@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 from ishop.database import Database
 from ishop.doctor import Check
 from ishop.jobs import Jobs
-from ishop.service import Runtime
+from ishop.service import Runtime, close_service
 from ishop.settings import Role, Settings
 
 # Named by import string, because the kernel knows nothing above it.
@@ -36,7 +36,7 @@ class Market:
     async def close(self) -> None:
         """Give back all connections."""
         for app in self.services.values():
-            await app.state.database.close()
+            await close_service(app)
 
 
 def service_modules() -> dict[str, ModuleType]:

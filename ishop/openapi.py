@@ -203,6 +203,7 @@ def _merged_schemas(documents: Mapping[str, Document]) -> dict[str, Any]:
 
 
 def _complete(operation: Document, method: str, calls: frozenset[Callable[..., Any]]) -> None:
+    _summarise(operation)
     parameters = operation.setdefault("parameters", [])
     names = {parameter["name"].lower() for parameter in parameters}
     in_path = any(parameter["in"] == "path" for parameter in parameters)
@@ -243,6 +244,14 @@ def _complete(operation: Document, method: str, calls: frozenset[Callable[..., A
         if keyed and int(status) < HTTPStatus.BAD_REQUEST:
             response["headers"]["Idempotency-Replayed"] = _reference("headers", "Replayed")
     operation["responses"] = {status: declared[status] for status in sorted(declared)}
+
+
+def _summarise(operation: Document) -> None:
+    """The first line of the docstring says more than the bare verb that FastAPI makes of the handler's name."""
+    first, _, rest = operation.pop("description", operation["summary"]).partition("\n")
+    operation["summary"] = first.rstrip(".")
+    if rest.strip():
+        operation["description"] = rest.strip()
 
 
 def _add_problems(declared: Document, errors: list[type[AppError]]) -> None:

@@ -31,7 +31,10 @@ class Runtime:
 
 
 def create_service(name: str, role: Role, routers: Iterable[APIRouter], runtime: Runtime) -> FastAPI:
-    """A service; `app.state` holds its `database` (close it at the end), `verifier`, `cursors` and `gates`."""
+    """A service; `app.state` holds its `database`, `verifier`, `cursors` and `gates`. `close_service` ends it.
+
+    What else lives as long as the service adds how it is closed to `app.state.closers`.
+    """
     app = FastAPI(
         title=f"i-Shop {name}",
         version="1",
@@ -42,6 +45,7 @@ def create_service(name: str, role: Role, routers: Iterable[APIRouter], runtime:
     )
     app.state.runtime = runtime
     app.state.database = Database(runtime.settings, role)
+    app.state.closers = [app.state.database.close]
     app.state.verifier = runtime.verifier
     app.state.cursors = Cursors(runtime.settings)
     app.state.gates = Gates()
@@ -51,6 +55,12 @@ def create_service(name: str, role: Role, routers: Iterable[APIRouter], runtime:
     app.add_route("/healthz", healthz, include_in_schema=False)
     app.add_route("/readyz", readyz, include_in_schema=False)
     return app
+
+
+async def close_service(app: FastAPI) -> None:
+    """Give back what the service holds, the last made first."""
+    for close in reversed(app.state.closers):
+        await close()
 
 
 def operation_id(route: APIRoute) -> str:

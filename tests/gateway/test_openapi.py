@@ -94,6 +94,12 @@ class TestDocument:
                         assert str(example["value"]["status"]) == status
                         assert f"`{code}`" in answer["description"]
 
+    def test_every_summary_is_a_sentence_of_its_own(self, document: Document) -> None:
+        summaries = [operation["summary"] for _, operation in operations(document)]
+        assert len(set(summaries)) == len(summaries)
+        assert all(" " in summary for summary in summaries)
+        assert document["paths"]["/v1/me"]["get"]["summary"].startswith("Who the caller is")
+
     def test_nothing_of_the_framework_is_left(self, document: Document) -> None:
         text = orjson.dumps(document)
         assert b"ValidationError" not in text

@@ -45,11 +45,12 @@ SHIP = "SELECT vendors.ship_v1($1)"
 class Stall:
     """`owner` and `staff` are of the vendor OWN, `rival` of OTHER; `consumer` and `office` belong to none."""
 
-    def __init__(self, database: TestDatabase, app: FastAPI, clients: AsyncExitStack) -> None:
+    def __init__(self, database: TestDatabase, app: FastAPI, closing: AsyncExitStack) -> None:
         self.database = database
         self.app = app
         self.own = self.other = UUID(int=0)
-        self._clients = clients
+        self._closing = closing
+        self._pools: dict[Role, asyncpg.Pool] = {}
         self._nib = count()
         self._signer = Signer(database.settings)
         self.anonymous = self.client(None)
@@ -57,7 +58,10 @@ class Stall:
         self.office = self.client(Principal(UUID(int=4), roles=frozenset({"office"})))
 
     async def open(self) -> None:
-        """Register the vendors and let their members in."""
+        """Connect, register the vendors and let their members in."""
+        for role in (Role.migrator, Role.orders):
+            pool = asyncpg.create_pool(self.database.dsn(role), min_size=1, max_size=4)
+            self._pools[role] = await self._closing.enter_async_context(pool)
         self.own = await self.add_vendor(OWN, "Gula Lestari")
         self.other = await self.add_vendor(OTHER, "Kelor Rinjani")
         self.owner = self.client(Principal(UUID(int=1), vendors={self.own: "owner"}))
@@ -70,7 +74,7 @@ class Stall:
         client = AsyncClient(
             transport=ASGITransport(self.app), base_url="http://vendors.test", headers=headers, timeout=60
         )
-        self._clients.push_async_callback(client.aclose)
+        self._closing.push_async_callback(client.aclose)
         return client
 
     async def add_vendor(self, slug: str, name: str, *, status: str = "active", region: str = "52.01") -> UUID:
@@ -134,11 +138,8 @@ class Stall:
 
     async def broken(self) -> list[Finding]:
         """What the checks of this service find."""
-        connection = await self.database.connect(Role.migrator)
-        try:
+        async with self._pools[Role.migrator].acquire() as connection:
             return [finding for finding in await examine(connection, CHECKS) if finding.offenders]
-        finally:
-            await connection.close()
 
     @contextmanager
     def count_queries(self) -> Iterator[list[str]]:
@@ -156,22 +157,16 @@ class Stall:
             event.remove(engine, "before_cursor_execute", note)
 
     async def _as(self, role: Role, sql: str, *values: object) -> list[asyncpg.Record]:
-        connection = await self.database.connect(role)
-        try:
-            rows: list[asyncpg.Record] = await connection.fetch(sql, *values)
-            return rows
-        finally:
-            await connection.close()
+        rows: list[asyncpg.Record] = await self._pools[role].fetch(sql, *values)
+        return rows
 
 
 @asynccontextmanager
 async def open_stall(database: TestDatabase) -> AsyncIterator[Stall]:
     """The service on `database`, closed at the end."""
     app = create_app(Runtime.of(database.settings))
-    async with AsyncExitStack() as clients:
-        try:
-            stall = Stall(database, app, clients)
-            await stall.open()
-            yield stall
-        finally:
-            await app.state.database.close()
+    async with AsyncExitStack() as closing:
+        closing.push_async_callback(app.state.database.close)
+        stall = Stall(database, app, closing)
+        await stall.open()
+        yield stall

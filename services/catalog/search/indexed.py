@@ -5,7 +5,7 @@ from typing import Final
 
 from ishop.settings import Settings
 
-MARKER: Final = "produk"
+MARKER: Final = "everyproduct"
 """A word that every document has, for searches that only filter."""
 
 UNCERTIFIED: Final = -1

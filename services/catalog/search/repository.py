@@ -78,7 +78,8 @@ COUNT: Final = text("SELECT count(*) FROM catalog.product_documents")
 # A transaction that had not ended at some moment has an id that is not older than the oldest one running then.
 OLDEST_UNFINISHED: Final = text("SELECT pg_snapshot_xmin(pg_current_snapshot())::xid::text")
 CHANGED_SINCE: Final = text(
-    "SELECT d.product_id FROM catalog.product_documents d WHERE age(d.xmin) <= age(CAST(CAST(:unfinished AS text) AS xid))"
+    "SELECT d.product_id FROM catalog.product_documents d"
+    " WHERE age(d.xmin) <= age(CAST(CAST(:unfinished AS text) AS xid))"
 )
 TRY_LOCK: Final = text("SELECT pg_try_advisory_lock(:lock)").bindparams(bindparam("lock", type_=BigInteger))
 UNLOCK: Final = text("SELECT pg_advisory_unlock(:lock)").bindparams(bindparam("lock", type_=BigInteger))

@@ -73,7 +73,7 @@ def _read(row: Row[*tuple[Any, ...]]) -> VendorRead:
         nib=row.nib,
         size_class=row.size_class,
         workers=row.workers,
-        certificates=row.certificates,
+        certificates=row.certificates or [],
         created_at=row.created_at,
     )
 
@@ -101,17 +101,12 @@ def _vendors(language: Language) -> Select[*tuple[Any, ...]]:
 
 
 def _certificates() -> ScalarSelect[Any]:
-    """The valid certificates of the vendor and of its products."""
+    """The valid certificates of the vendor and of its products; null where there is none."""
     certificate = func.json_build_object(
         "kind", Certificate.kind, "number", Certificate.number, "valid_until", Certificate.valid_until
     )
     in_order = aggregate_order_by(certificate, Certificate.kind, Certificate.number)
-    return (
-        select(func.coalesce(func.json_agg(in_order, type_=JSON), cast("[]", JSON)))
-        .where(_is_valid())
-        .correlate(Vendor, regions)
-        .scalar_subquery()
-    )
+    return select(func.json_agg(in_order, type_=JSON)).where(_is_valid()).correlate(Vendor, regions).scalar_subquery()
 
 
 def _is_valid() -> ColumnElement[bool]:

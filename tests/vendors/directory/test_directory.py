@@ -21,12 +21,11 @@ async def certify(
     kind: str,
     number: str,
     *,
-    begins: int = -10,
-    ends: int | None = 10,
+    days: tuple[int, int | None] = (-10, 10),
     revoked: bool = False,
 ) -> None:
-    """Give a vendor a certificate that is valid from and until so many days from today, in its own time zone."""
-    today = business_date(now())
+    """Give a vendor a certificate, valid from the first to the last of these days counted from today where it is."""
+    today, (begins, ends) = business_date(now()), days
     until = None if ends is None else today + timedelta(days=ends)
     await stall.fetch(
         ADD_CERTIFICATE, vendor, kind, number, today + timedelta(days=begins), until, now() if revoked else None
@@ -71,10 +70,10 @@ class TestListVendors:
         assert await slugs(stall, region="99.99") == []
 
     async def test_filters_by_a_certificate_that_is_valid_today(self, stall: Stall) -> None:
-        await certify(stall, stall.own, "HALAL", "1", ends=0)
-        await certify(stall, stall.own, "PIRT", "2", ends=None)
-        await certify(stall, stall.other, "HALAL", "3", ends=-1)
-        await certify(stall, stall.other, "HALAL", "4", begins=1)
+        await certify(stall, stall.own, "HALAL", "1", days=(-10, 0))
+        await certify(stall, stall.own, "PIRT", "2", days=(-10, None))
+        await certify(stall, stall.other, "HALAL", "3", days=(-10, -1))
+        await certify(stall, stall.other, "HALAL", "4", days=(1, 10))
         await certify(stall, stall.other, "HALAL", "5", revoked=True)
         assert await slugs(stall, certificate="HALAL") == [OWN]
         assert await slugs(stall, certificate="HALAL", region="52.02") == []
@@ -120,8 +119,8 @@ class TestListVendors:
 
 class TestGet:
     async def test_shows_a_vendor_by_id_or_slug(self, stall: Stall) -> None:
-        await certify(stall, stall.own, "PIRT", "2065201010001-29", ends=None)
-        await certify(stall, stall.own, "HALAL", "ID52110000001", ends=3)
+        await certify(stall, stall.own, "PIRT", "2065201010001-29", days=(-10, None))
+        await certify(stall, stall.own, "HALAL", "ID52110000001", days=(-10, 3))
         by_slug = await stall.anonymous.get(f"/v1/vendors/{OWN}")
         body = by_slug.json()
         (nib,) = await stall.fetch("SELECT nib FROM vendors.vendors WHERE slug = $1", OWN)

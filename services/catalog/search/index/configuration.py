@@ -7,15 +7,15 @@ from services.catalog.search.domain import SynonymGroup
 from services.catalog.search.language import load_language
 
 SEARCHABLE: Final = (
+    "marker",
     "name_id",
     "name_en",
     "commodity_texts",
     "maker",
     "description_id",
     "description_en",
-    "marker",
 )
-"""In the order in which a match counts."""
+"""In the order in which a match counts; the marker stands first, so that its match weighs exactly what it is given."""
 
 FILTERABLE: Final = (
     "_geo",

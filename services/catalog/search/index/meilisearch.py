@@ -5,6 +5,7 @@ itself: commodities are a filter, and only words that no commodity explains are 
 are exact.
 """
 
+import socket
 import time
 from collections.abc import Iterator, Mapping
 from itertools import groupby
@@ -47,15 +48,17 @@ class MeilisearchEngine:
     def __init__(self, settings: Settings) -> None:
         if settings.meili_url is None:
             raise ValueError("There is no Meilisearch: MEILI_URL is not set.")
-        key = settings.meili_key.get_secret_value() if settings.meili_key else None
+        # Compressed, an answer comes in pieces that wait for each other's acknowledgement: 40 ms more on one machine.
+        headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
+        if settings.meili_key is not None:
+            headers["Authorization"] = f"Bearer {settings.meili_key.get_secret_value()}"
         self._uid = index_uid(settings)
+        # A transport of its own does not read the proxy settings of the machine, which are for the outside world.
+        transport = httpx.AsyncHTTPTransport(
+            limits=LIMITS, socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)], trust_env=False
+        )
         self._client = httpx.AsyncClient(
-            base_url=settings.meili_url,
-            headers={"Content-Type": "application/json", **({"Authorization": f"Bearer {key}"} if key else {})},
-            timeout=TIMEOUT,
-            limits=LIMITS,
-            # The machine's proxy settings are for the outside world; the index is one of our own parts.
-            trust_env=False,
+            base_url=settings.meili_url, headers=headers, timeout=TIMEOUT, transport=transport
         )
         self._resting_until = 0.0
 
@@ -115,7 +118,8 @@ def _request(uid: str, query: EngineQuery) -> dict[str, Any]:
 def _queries(branch: Branch) -> Iterator[dict[str, Any]]:
     """One query for the commodities of each weight. All are searches for words, because Meilisearch does not weigh
     those against searches without any; where nothing is searched for, that is a word which every document has."""
-    words = {"q": " ".join(branch.words), "attributesToSearchOn": TEXTS} if branch.words else {"q": MARKER}
+    searched, where = (" ".join(branch.words), TEXTS) if branch.words else (MARKER, ("marker",))
+    words = {"q": searched, "attributesToSearchOn": where}
     conditions = []
     if branch.regions:
         conditions.append(f"region IN [{', '.join(map(_quoted, branch.regions))}]")
