@@ -14,7 +14,7 @@ import asyncpg
 
 from benchmarks import floors, processes, reads
 from benchmarks.capture import Captured
-from benchmarks.grounds import Grounds
+from benchmarks.grounds import Grounds, Server
 from benchmarks.load import Burst, send
 from benchmarks.orders import bulk_orders, one_line_orders
 from benchmarks.pgbench_script import order_script
@@ -61,8 +61,8 @@ def measures(bench: Bench) -> dict[str, Measure]:
     plan, supplies, captured, port = bench.plan, bench.supplies, bench.captured, bench.grounds.market.port
     found: dict[str, Measure] = {
         "hello": partial(_hello, bench),
-        "detail": partial(_read, port, reads.details(supplies.products), plan.read_seconds),
-        "list": partial(_read, port, reads.lists(), plan.read_seconds),
+        "detail": partial(_read, bench, reads.details(supplies.products)),
+        "list": partial(_read, bench, reads.lists()),
         **_search_measures(bench),
         "pgbench": partial(_pgbench, bench),
         "order": partial(_order, bench, one_line_orders(supplies)),
@@ -78,43 +78,45 @@ def measures(bench: Bench) -> dict[str, Measure]:
 
 def _search_measures(bench: Bench) -> dict[str, Measure]:
     """Searching with the engines that were found; PostgreSQL is always one of them."""
-    grounds, plan = bench.grounds, bench.plan
+    grounds = bench.grounds
     by_sql = grounds.sql_search or grounds.market
     found: dict[str, Measure] = {
         "postgres_direct": partial(_sql_searches, bench),
-        "search_postgres": partial(_search, by_sql.port, reads.searches(), plan.read_seconds, "postgres"),
+        "search_postgres": partial(_search, bench, by_sql, reads.searches(), "postgres"),
     }
     url = grounds.settings.meili_url
     if url is not None:
         requests = bench.captured.meilisearch
-        direct = partial(_direct_searches, urlsplit(url).port or 0, cycle(requests), len(requests), plan.read_seconds)
-        found["meilisearch_direct"] = direct
-        found["search_meilisearch"] = partial(
-            _search, grounds.market.port, reads.searches(), plan.read_seconds, "meilisearch"
-        )
+        port = urlsplit(url).port or 0
+        found["meilisearch_direct"] = partial(_direct_searches, bench, port, cycle(requests), len(requests))
+        found["search_meilisearch"] = partial(_search, bench, grounds.market, reads.searches(), "meilisearch")
     return found
 
 
 async def _hello(bench: Bench) -> Reading:
     server = bench.grounds.hello
-    before = processes.cpu_seconds(server.pid)
-    burst = await floors.hello(server.port, READERS, bench.plan.read_seconds)
-    return _rate(burst, server_share=(processes.cpu_seconds(server.pid) - before) / burst.seconds)
+    async with _cpu(bench, server) as cpu:
+        burst = await floors.hello(server.port, READERS, bench.plan.read_seconds)
+    return _rate(burst, cpu)
 
 
-async def _read(port: int, requests: Iterator[bytes], seconds: float) -> Reading:
-    return _rate(await send(port, requests, connections=READERS, seconds=seconds))
+async def _read(bench: Bench, requests: Iterator[bytes]) -> Reading:
+    async with _cpu(bench, bench.grounds.market) as cpu:
+        burst = await send(bench.grounds.market.port, requests, connections=READERS, seconds=bench.plan.read_seconds)
+    return _rate(burst, cpu)
 
 
-async def _search(port: int, requests: Iterator[bytes], seconds: float, engine: str) -> Reading:
+async def _search(bench: Bench, server: Server, requests: Iterator[bytes], engine: str) -> Reading:
     """Searches, each answered by this engine and not by the one that stands in when it fails."""
     holding = f'"engine":"{engine}"'.encode()
-    return _rate(await send(port, requests, connections=READERS, seconds=seconds, holding=holding))
+    async with _cpu(bench, server) as cpu:
+        burst = await send(server.port, requests, connections=READERS, seconds=bench.plan.read_seconds, holding=holding)
+    return _rate(burst, cpu)
 
 
-async def _direct_searches(port: int, requests: Iterator[bytes], asked: int, seconds: float) -> Reading:
+async def _direct_searches(bench: Bench, port: int, requests: Iterator[bytes], asked: int) -> Reading:
     """Meilisearch itself with the bytes that the service sent for the mix of queries; some need no engine at all."""
-    burst = await send(port, requests, connections=READERS, seconds=seconds)
+    burst = await send(port, requests, connections=READERS, seconds=bench.plan.read_seconds)
     return Reading(burst.rate * len(reads.QUERIES) / asked, {"median_ms": burst.median_ms, "p95_ms": burst.p95_ms})
 
 
@@ -124,22 +126,17 @@ async def _sql_searches(bench: Bench) -> Reading:
 
 
 async def _pgbench(bench: Bench) -> Reading:
-    return Reading(await floors.pgbench(bench.grounds, bench.script, BUYERS, bench.plan.order_seconds))
+    async with _cpu(bench) as cpu:
+        rate = await floors.pgbench(bench.grounds, bench.script, BUYERS, bench.plan.order_seconds)
+    return Reading(rate, cpu.of_one(round(rate * bench.plan.order_seconds)))
 
 
 async def _order(bench: Bench, requests: Iterator[bytes]) -> Reading:
-    """Orders of one line, and what one costs the market and PostgreSQL in processor time."""
-    market, home = bench.grounds.market, bench.grounds.home
-    before = processes.cpu_seconds(market.pid), processes.cpu_seconds_of_server(home)
-    burst = await send(
-        market.port, requests, connections=BUYERS, seconds=bench.plan.order_seconds, expected=HTTPStatus.CREATED
-    )
-    count = len(burst.latencies)
-    return _rate(
-        burst,
-        market_cpu_ms=(processes.cpu_seconds(market.pid) - before[0]) * 1000 / count,
-        postgres_cpu_ms=(processes.cpu_seconds_of_server(home) - before[1]) * 1000 / count,
-    )
+    market = bench.grounds.market
+    seconds = bench.plan.order_seconds
+    async with _cpu(bench, market) as cpu:
+        burst = await send(market.port, requests, connections=BUYERS, seconds=seconds, expected=HTTPStatus.CREATED)
+    return _rate(burst, cpu)
 
 
 async def _one_by_one(port: int, requests: Iterator[bytes], count: int, expected: HTTPStatus) -> Reading:
@@ -152,6 +149,38 @@ async def _replay(connection: asyncpg.Connection, replay: Replay, times: int) ->
     return Reading(await floors.replay_ms(connection, replay, times))
 
 
-def _rate(burst: Burst, **notes: float) -> Reading:
-    seen = {"median_ms": burst.median_ms, "p95_ms": burst.p95_ms, "generator_share": burst.generator_share}
-    return Reading(burst.rate, {**seen, **notes})
+@dataclass(slots=True)
+class Cpu:
+    """Processor time that was used meanwhile, in seconds."""
+
+    server: float = 0.0
+    postgres: float = 0.0
+
+    def of_one(self, count: int) -> dict[str, float]:
+        """Milliseconds for each of `count` requests."""
+        return {"server_cpu_ms": self.server * 1000 / count, "postgres_cpu_ms": self.postgres * 1000 / count}
+
+
+@asynccontextmanager
+async def _cpu(bench: Bench, server: Server | None = None) -> AsyncIterator[Cpu]:
+    """What `server` and PostgreSQL use in this block."""
+
+    def used() -> tuple[float, float]:
+        own = processes.cpu_seconds(server.pid) if server is not None else 0.0
+        return own, processes.cpu_seconds_of_server(bench.grounds.home)
+
+    before = used()
+    cpu = Cpu()
+    yield cpu
+    after = used()
+    cpu.server, cpu.postgres = after[0] - before[0], after[1] - before[1]
+
+
+def _rate(burst: Burst, cpu: Cpu) -> Reading:
+    seen = {
+        "median_ms": burst.median_ms,
+        "p95_ms": burst.p95_ms,
+        "generator_share": burst.generator_share,
+        "server_share": cpu.server / burst.seconds,
+    }
+    return Reading(burst.rate, seen | cpu.of_one(len(burst.latencies)))

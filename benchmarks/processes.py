@@ -28,9 +28,11 @@ def cpu_seconds(pid: int) -> float:
 
 
 def cpu_seconds_of_server(home: Path) -> float:
-    """Processor time of the PostgreSQL of this home: of the server, its helpers and all its sessions that are open."""
+    """Processor time of the PostgreSQL of this home: of the server, its helpers, and its sessions, also the ended."""
     postmaster = int((home / CLUSTER / "postmaster.pid").read_text().splitlines()[0])
-    return sum(_cpu_or_nothing(pid) for pid in (postmaster, *children(postmaster)))
+    fields = _stat(postmaster)
+    ended = (int(fields[13]) + int(fields[14])) / TICKS
+    return ended + sum(_cpu_or_nothing(pid) for pid in (postmaster, *children(postmaster)))
 
 
 def children(parent: int) -> list[int]:

@@ -154,11 +154,10 @@ def show(results: Results, console: Console) -> None:
 
     console.print(f"# Benchmarks, {results.taken_at:%Y-%m-%d %H:%M} UTC, {results.plan.name} run", markup=False)
     section("Figures", _figures(results), *_verdict(results))
-    section("Times of single requests", _latencies(results), *_generator(results))
+    section("One request", _single(results), *_generator(results))
     for title, where in (("product detail", results.detail), ("order of one line", results.order)):
         section(f"Where the time goes: {title}", *_profile(where.profile))
         section(f"PostgreSQL's part: {title}", _statements(where), *_alone(where))
-    section("An order of 16 buyers", None, *_order_cost(results))
     section("Machine", _table(("what", "is"), results.machine.items()))
 
 
@@ -187,13 +186,16 @@ def _verdict(results: Results) -> Iterable[str]:
     )
 
 
-def _latencies(results: Results) -> Table:
+def _single(results: Results) -> Table:
+    names = ("median_ms", "p95_ms", "server_cpu_ms", "postgres_cpu_ms")
     rows = []
     for figure in FIGURES:
-        notes = [reading.notes for reading in results.readings.get(figure.key, ()) if "p95_ms" in reading.notes]
-        if notes:
-            rows.append((figure.title, *(_spread([note[name] for note in notes]) for name in ("median_ms", "p95_ms"))))
-    return _table(("figure", "median ms", "95 % within ms"), rows)
+        notes = [reading.notes for reading in results.readings.get(figure.key, ())]
+        if notes and notes[0]:
+            seen = ([note[name] for note in notes if name in note] for name in names)
+            rows.append((figure.title, *map(_spread, seen)))
+    header = ("figure", "median ms", "95 % within ms", "processor ms of the server", "processor ms of PostgreSQL")
+    return _table(header, rows)
 
 
 def _generator(results: Results) -> Iterable[str]:
@@ -201,9 +203,9 @@ def _generator(results: Results) -> Iterable[str]:
     generator = median(note["generator_share"] for note in hello)
     server = median(note["server_share"] for note in hello)
     yield (
-        f"At the hello floor the load generator used {generator:.0%} of one core and the server {server:.0%}: "
-        f"{'the server was the limit' if server > generator else 'THE GENERATOR WAS THE LIMIT'}. "
-        "Generator, market and PostgreSQL share the cores of this machine.\n"
+        f"At the hello floor the load generator used {generator:.0%} of one core and the server {server:.0%}, so "
+        f"{'the server was the limit' if server > generator else 'THE GENERATOR WAS THE LIMIT'}. The server is the "
+        "market or what stands for it as a floor; its processor time includes what its worker did meanwhile. Generator, market and PostgreSQL share the cores of this machine.\n"
     )
 
 
@@ -232,12 +234,6 @@ def _alone(where: WhereTimeGoes) -> Iterable[str]:
         f"When nobody else calls, the answer comes after {where.alone_ms:.2f} ms, "
         f"of which PostgreSQL works {where.server_ms:.2f} ms.\n"
     )
-
-
-def _order_cost(results: Results) -> Iterable[str]:
-    notes = [reading.notes for reading in results.readings["order"]]
-    market, postgres = (median(note[name] for note in notes) for name in ("market_cpu_ms", "postgres_cpu_ms"))
-    yield f"Processor time of one order: {market:.2f} ms in the market, {postgres:.2f} ms in PostgreSQL."
 
 
 def _spread(values: Sequence[float]) -> str:

@@ -13,7 +13,7 @@ from benchmarks.server_time import StatementTime
 
 NOTES = {
     "median_ms": 1.0, "p95_ms": 2.0, "generator_share": 0.4, "server_share": 0.9,
-    "market_cpu_ms": 2.0, "postgres_cpu_ms": 1.0,
+    "server_cpu_ms": 2.0, "postgres_cpu_ms": 1.0,
 }  # fmt: skip
 VALUES = {
     "hello": (10_000, 20_000, 10_000), "detail": (400, 600, 500), "list": (300, 300, 300),

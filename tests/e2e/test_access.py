@@ -96,7 +96,7 @@ class Scene:
     async def fingerprint(self) -> dict[str, object]:
         """A digest of every table, the sign-in tokens apart."""
         ((every_table,),) = await self.market.fetch(
-            "SELECT string_agg(format('SELECT %L AS name, md5(string_agg(t::text, '' ORDER BY t::text)) AS digest"
+            "SELECT string_agg(format('SELECT %L AS name, md5(string_agg(t::text, '','' ORDER BY t::text)) AS digest"
             " FROM %I.%I t', tablename, schemaname, tablename), ' UNION ALL ') FROM pg_tables"
             " WHERE tablename <> 'refresh_tokens' AND schemaname IN ('identity', 'catalog', 'vendors', 'orders')"
         )

@@ -82,9 +82,12 @@ class Shop:
     rival_hotel: AsyncClient
     unconfirmed: AsyncClient
 
-    def __init__(self, database: TestDatabase, app: FastAPI, clients: AsyncExitStack) -> None:
+    def __init__(
+        self, database: TestDatabase, app: FastAPI, connection: asyncpg.Connection, clients: AsyncExitStack
+    ) -> None:
         self.database = database
         self.app = app
+        self._connection = connection
         self._clients = clients
         self._numbers = count(1)
         self._signer = Signer(database.settings)
@@ -236,12 +239,8 @@ class Shop:
 
     async def fetch(self, sql: str, *values: object) -> list[asyncpg.Record]:
         """Rows of the database, read and written as the migrator: for set-up and proof."""
-        connection = await self.database.connect(Role.migrator)
-        try:
-            rows: list[asyncpg.Record] = await connection.fetch(sql, *values)
-            return rows
-        finally:
-            await connection.close()
+        rows: list[asyncpg.Record] = await self._connection.fetch(sql, *values)
+        return rows
 
     async def everything(self) -> dict[str, list[str]]:
         """All that an order writes: equal before and after what must change nothing."""
@@ -255,12 +254,8 @@ class Shop:
 
     async def broken(self) -> list[Finding]:
         """What the checks of orders and stock find."""
-        connection = await self.database.connect(Role.migrator)
-        try:
-            found = await examine(connection, (*CHECKS, *STOCK_CHECKS))
-            return [finding for finding in found if finding.offenders]
-        finally:
-            await connection.close()
+        found = await examine(self._connection, (*CHECKS, *STOCK_CHECKS))
+        return [finding for finding in found if finding.offenders]
 
     @contextmanager
     def count_queries(self) -> Iterator[list[str]]:
@@ -303,10 +298,12 @@ async def all_at_once(*requests: Any) -> list[Response]:
 async def open_shop(database: TestDatabase) -> AsyncIterator[Shop]:
     """The service on `database`, closed at the end."""
     app = create_app(Runtime.of(database.settings))
+    connection = await database.connect(Role.migrator)
     async with AsyncExitStack() as clients:
         try:
-            shop = Shop(database, app, clients)
+            shop = Shop(database, app, connection, clients)
             await shop.open()
             yield shop
         finally:
+            await connection.close()
             await app.state.database.close()
