@@ -5,8 +5,9 @@ Exit code 1 with `--strict` when a bound does not hold, and when something could
 
 import asyncio
 import os
+import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from datetime import UTC, datetime
 from functools import partial
 from http import HTTPStatus
@@ -36,6 +37,7 @@ from ishop.settings import Role, Settings
 RESULTS: Final = Path(__file__).parent / "results"
 PROFILE_MARGIN_SECONDS: Final = 1.0
 SINGLE_REQUESTS: Final = 100
+STOPPED: Final = 130
 
 console = Console()
 errors = Console(stderr=True)
@@ -53,16 +55,23 @@ def main(
     logs.configure(Settings(_env_file=None, log_level="warning"))
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            results = runner.run(take(plan))
+            results = runner.run(until_stopped(take(plan)))
     except (CaptureFailed, GroundsFailed, LoadFailed, StartupError) as error:
         errors.print(f"[red]{error}[/red]", soft_wrap=True)
         raise typer.Exit(1) from error
-    except KeyboardInterrupt:
-        raise typer.Exit(130) from None
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        raise typer.Exit(STOPPED) from None
     report.show(results, Console(width=report.WIDTH) if not sys.stdout.isatty() else console)
     console.print(f"\nWritten: {report.write(results, RESULTS)} and the raw values beside it.", soft_wrap=True)
     if strict and results.missed():
         raise typer.Exit(1)
+
+
+async def until_stopped(work: Coroutine[None, None, Results]) -> Results:
+    """Do `work`; SIGTERM ends it like Ctrl-C, so that the market is stopped and removed."""
+    task = asyncio.create_task(work)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await task
 
 
 async def take(plan: Plan) -> Results:

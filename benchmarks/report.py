@@ -202,10 +202,11 @@ def _generator(results: Results) -> Iterable[str]:
     hello = [reading.notes for reading in results.readings["hello"]]
     generator = median(note["generator_share"] for note in hello)
     server = median(note["server_share"] for note in hello)
+    limit = "the server was the limit" if server > generator else "THE GENERATOR WAS THE LIMIT"
     yield (
-        f"At the hello floor the load generator used {generator:.0%} of one core and the server {server:.0%}, so "
-        f"{'the server was the limit' if server > generator else 'THE GENERATOR WAS THE LIMIT'}. The server is the "
-        "market or what stands for it as a floor; its processor time includes what its worker did meanwhile. Generator, market and PostgreSQL share the cores of this machine.\n"
+        f"At the hello floor the load generator used {generator:.0%} of one core and the server {server:.0%}, "
+        f"so {limit}. The server is the market, or what stands for it as a floor; its processor time includes what its "
+        "worker did meanwhile. Generator, market and PostgreSQL share the cores of this machine.\n"
     )
 
 

@@ -1,9 +1,10 @@
 """One request and its answer at the door: what is let in, what is added on the way out, and how much body may come."""
 
+import functools
 import re
 from collections.abc import Iterable
+from os import urandom
 from typing import Final
-from uuid import uuid4
 
 from starlette.types import Message, Receive, Scope, Send
 
@@ -29,6 +30,12 @@ DROPPED_PREFIXES: Final = (b"x-", b"proxy-", b"remote-")
 USUAL_CONNECTION: Final = frozenset({b"keep-alive", b"close", b"Upgrade", b"upgrade"})
 
 
+@functools.lru_cache(maxsize=256)
+def passes(name: bytes) -> bool:
+    """Whether a service may see a header field of this name."""
+    return name not in DROPPED and not name.startswith(DROPPED_PREFIXES) and b"_" not in name
+
+
 class Incoming:
     """The header fields of a request: the few that the gateway reads, and those that a service may see.
 
@@ -52,7 +59,7 @@ class Incoming:
                 self._read[name] = value
             if len(value) > MAX_HEADER_BYTES:
                 self.fault = f"a header field is longer than {MAX_HEADER_BYTES} bytes"
-            if name not in DROPPED and not name.startswith(DROPPED_PREFIXES) and b"_" not in name:
+            if passes(name):
                 self.passed.append((name, value))
         if count > MAX_HEADERS:
             self.fault = f"it has more than {MAX_HEADERS} header fields"
@@ -60,7 +67,7 @@ class Incoming:
             self.fault = "it has both a Content-Length and a Transfer-Encoding"
         self._drop_connection_options()
         wished = self._read.get(b"x-request-id", b"")
-        self.request_id = wished.decode() if REQUEST_ID.fullmatch(wished) else uuid4().hex
+        self.request_id = wished.decode() if REQUEST_ID.fullmatch(wished) else urandom(16).hex()
         self.passed.append((b"x-request-id", self.request_id.encode()))
 
     def text(self, name: bytes) -> str | None:

@@ -35,6 +35,7 @@ class Database:
             pool_size=settings.database_pool,
             max_overflow=0,
             pool_timeout=POOL_TIMEOUT_SECONDS,
+            hide_parameters=True,  # An error's text goes to the log, and what was to be written may be a person's.
             connect_args={"server_settings": {"application_name": f"{role}"}},
         )
         # Reads need no BEGIN and no COMMIT: each statement is its own transaction, two round trips less.

@@ -40,8 +40,8 @@ SECRET_TEXT: Final = re.compile(
 )
 """What gives a person or a secret away in a text: tokens, addresses with a password, e-mail, NIK, NPWP, telephone."""
 
-SUSPECT: Final = re.compile(r"\d{9}|\d\.\d{3}\.\d|eyJ")
-"""Every text that SECRET_TEXT finds something in has this, an @, or a bearer: ten times faster to rule out."""
+SUSPECT: Final = re.compile(r"\d{9}|\d\.\d{3}\.\d|eyJ|[Bb][Ee][Aa][Rr][Ee][Rr]")
+"""Every text that SECRET_TEXT finds something in has this or an @: ten times faster to rule out."""
 
 FOREIGN: Final = frozenset({"_record", "_from_structlog"})
 """What structlog keeps in a line of the standard library until it is rendered."""
@@ -116,8 +116,7 @@ def is_secret(name: str) -> bool:
 def masked(value: Any) -> Any:
     """`value` with everything masked that must not be logged; containers are copied, other objects become text."""
     if isinstance(value, str):
-        harmless = "@" not in value and "earer" not in value.lower() and SUSPECT.search(value) is None
-        return value if harmless else SECRET_TEXT.sub(MASK, value)
+        return SECRET_TEXT.sub(MASK, value) if "@" in value or SUSPECT.search(value) else value
     if value is None or isinstance(value, int | float):
         return value
     if isinstance(value, Mapping):

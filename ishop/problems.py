@@ -13,6 +13,7 @@ from pydantic import Field
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from ishop.context import request_id
@@ -30,6 +31,9 @@ from ishop.errors import (
 from ishop.schemas import Schema
 
 log = structlog.get_logger(__name__)
+
+CLIENT_GONE = 499
+"""For the access log only: the caller hung up before its request was complete, and nobody reads the answer."""
 
 MEDIA_TYPE = "application/problem+json"
 POINTER_ESCAPES = str.maketrans({"~": "~0", "/": "~1"})
@@ -183,6 +187,9 @@ def install(app: FastAPI) -> None:
         log.log(40 if rendered.status == InternalError.status else 30, "database error", exc_info=error)
         return answer(request, rendered)
 
+    async def on_gone(_request: Request, _error: Exception) -> Response:
+        return Response(status_code=CLIENT_GONE)
+
     async def on_bug(request: Request, error: Exception) -> Response:
         log.error("unhandled error", exc_info=error)
         return answer(request, InternalError())
@@ -195,4 +202,5 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(pg.InterfaceError, on_unavailable)
     app.add_exception_handler(pg.PostgresError, on_unavailable)
     app.add_exception_handler(DBAPIError, on_database)
+    app.add_exception_handler(ClientDisconnect, on_gone)
     app.add_exception_handler(Exception, on_bug)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from uuid import UUID
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.identity import repository
 from gateway.identity.errors import EmailTaken, InvalidCredentials
@@ -15,6 +14,7 @@ from gateway.identity.repository import Account
 from gateway.identity.schemas import Registration, TokenRead, UserRead
 from ishop.auth import ACCESS_TOKEN_SECONDS, Principal, Signer
 from ishop.errors import Language, Unauthenticated
+from ishop.routing import Session
 
 log = structlog.get_logger(__name__)
 
@@ -29,9 +29,7 @@ class Identity:
     signer: Signer
 
 
-async def register(
-    identity: Identity, session: AsyncSession, registration: Registration, language: Language
-) -> UserRead:
+async def register(identity: Identity, session: Session, registration: Registration, language: Language) -> UserRead:
     """A new user; raises EmailTaken."""
     # Hashing comes first, before a connection is taken, and whether or not the address is taken: it takes long.
     password_hash = await identity.passwords.hash(registration.password.get_secret_value())
@@ -44,7 +42,7 @@ async def register(
     return await get_user(session, user_id)
 
 
-async def sign_in(identity: Identity, session: AsyncSession, email: str | None, password: str) -> TokenRead:
+async def sign_in(identity: Identity, session: Session, email: str | None, password: str) -> TokenRead:
     """Tokens for the owner of this address and password; raises InvalidCredentials, always after the same time.
 
     `email` is None for what cannot be an address.
@@ -59,7 +57,7 @@ async def sign_in(identity: Identity, session: AsyncSession, email: str | None, 
     return await _issue(identity, session, account, None)
 
 
-async def refresh(identity: Identity, session: AsyncSession, token: str) -> TokenRead | None:
+async def refresh(identity: Identity, session: Session, token: str) -> TokenRead | None:
     """Tokens in exchange for a refresh token; None where it is no good.
 
     A token used before has been stolen from its owner or by its owner's thief, so the whole family ends. That is why
@@ -78,7 +76,7 @@ async def refresh(identity: Identity, session: AsyncSession, token: str) -> Toke
     return await _issue(identity, session, account, family)
 
 
-async def get_user(session: AsyncSession, user_id: UUID) -> UserRead:
+async def get_user(session: Session, user_id: UUID) -> UserRead:
     """A user as it is now; raises Unauthenticated for one that is gone while its token still lives."""
     account = await repository.get_account(session, user_id)
     if account is None:
@@ -93,7 +91,7 @@ async def get_user(session: AsyncSession, user_id: UUID) -> UserRead:
     )
 
 
-async def _issue(identity: Identity, session: AsyncSession, account: Account, family: UUID | None) -> TokenRead:
+async def _issue(identity: Identity, session: Session, account: Account, family: UUID | None) -> TokenRead:
     token = secrets.token_urlsafe(REFRESH_TOKEN_BYTES)
     await repository.add_token(session, account.id, _hash(token), family)
     principal = Principal(

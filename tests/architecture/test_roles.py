@@ -24,7 +24,11 @@ FUNCTIONS = {
     "vendors.reserve_v1(uuid[], uuid[], bigint[], uuid, text)": {Role.orders},
     "vendors.release_v1(uuid[], boolean, text, uuid, text)": {Role.orders},
     "vendors.ship_v1(uuid, uuid, text)": {Role.orders},
-    "vendors.end_reservations(uuid[], text, text, boolean, text, uuid, text)": set(),
+    "vendors.end_reservations(uuid[], text, text, uuid, text)": set(),
+    (
+        "vendors.change_stock(text, uuid[], uuid[], bigint[], bigint[], bigint[], bigint[], text[], bigint[], text[],"
+        " uuid, text)"
+    ): {Role.vendors},
     "catalog.refresh_documents(uuid[])": {Role.catalog},
     "ops.emit_v1(text, text[], text)": set(SERVICE_ROLES),
     "ops.claim_v1(text, text, bytea)": set(SERVICE_ROLES) - {Role.worker},

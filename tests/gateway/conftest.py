@@ -1,20 +1,35 @@
 """Doors that the tests of the gateway share."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
+import structlog
 
 from gateway.app import create_identity
 from gateway.routes import IDENTITY, ROUTES
-from tests.databases import TestDatabase
+from ishop import logs
+from ishop.settings import Settings
+from tests.databases import Cluster, TestDatabase
 from tests.gateway import probes
 from tests.gateway.doors import Door, open_door
 
 
-@pytest.fixture
-async def door(database: TestDatabase) -> AsyncIterator[Door]:
+@pytest.fixture(autouse=True)
+def plain_logs() -> Iterator[None]:
+    """Logs as in production: structlog's own default takes seconds to draw a traceback."""
+    before = structlog.get_config()
+    logs.configure(Settings(_env_file=None))
+    yield
+    structlog.configure(**before)
+
+
+@pytest.fixture(scope="module")
+async def door(cluster: Cluster, migrated_template: TestDatabase) -> AsyncIterator[Door]:
     """A gateway before the probe service, which asks its database for nothing but whether it is there."""
-    async with open_door(database.settings, probes.ROUTES, {probes.PROBE: probes.create_probe}) as opened:
+    async with (
+        cluster.clone(migrated_template) as database,
+        open_door(database.settings, probes.ROUTES, {probes.PROBE: probes.create_probe}) as opened,
+    ):
         yield opened
 
 

@@ -1,13 +1,16 @@
 """What the gateway does to every request and answer, looked at with the probe service behind it."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
 from starlette.types import Message
+from structlog.testing import capture_logs
 
+from ishop.auth import Principal, Signer
 from ishop.settings import Environment
 from tests.databases import Cluster
 from tests.gateway import probes
@@ -203,6 +206,30 @@ class TestFailure:
         assert "secret" not in answer.text
         assert "Traceback" not in answer.text
 
+    async def test_no_bug_when_the_caller_hangs_up(self, door: Door) -> None:
+        incoming: Iterator[Message] = iter(
+            [{"type": "http.request", "body": b'{"text":', "more_body": True}, {"type": "http.disconnect"}]
+        )
+        outgoing: list[Message] = []
+
+        async def receive() -> Message:
+            return next(incoming)
+
+        async def send(message: Message) -> None:
+            outgoing.append(message)
+
+        scope = {
+            "type": "http",
+            "method": "POST",
+            "path": "/v1/things",
+            "query_string": b"",
+            "headers": [(b"content-type", b"application/json")],
+        }
+        with capture_logs() as lines:
+            await door.gateway(scope, receive, send)
+        assert outgoing[0]["status"] == 499
+        assert [(line["event"], line["log_level"]) for line in lines] == [("request", "info")]
+
     async def test_broken_off_when_the_answer_has_begun(self, door: Door) -> None:
         with pytest.raises(RuntimeError):
             await door.client.get("/v1/broken-off")
@@ -212,6 +239,31 @@ class TestFailure:
         english = await door.client.get("/nowhere", headers={"Accept-Language": "en-GB,en;q=0.9,id;q=0.5"})
         assert (indonesian.json()["detail"], indonesian.headers["content-language"]) == ("Tidak ditemukan.", "id")
         assert (english.json()["detail"], english.headers["content-language"]) == ("Not found.", "en")
+
+
+class TestAccessLog:
+    async def test_one_line_with_the_template_and_nothing_of_the_caller(self, door: Door) -> None:
+        user = uuid4()
+        token = Signer(door.runtime.settings).sign(Principal(user))
+        with capture_logs() as lines:
+            await door.client.get("/v1/seen/gula-aren", headers={"Authorization": f"Bearer {token}"})
+        [line] = lines
+        assert line.pop("duration_ms") > 0
+        assert line == {
+            "event": "request",
+            "log_level": "info",
+            "method": "GET",
+            "route": "/v1/seen/{name}",
+            "status": 200,
+            "principal": str(user),
+        }
+
+    async def test_no_route_when_there_is_none(self, door: Door) -> None:
+        with capture_logs() as lines:
+            await door.client.get("/v1/people/5201014107900001")
+            await door.client.get("/healthz")
+        [line] = lines
+        assert (line["route"], line["status"], line["principal"]) == (None, 404, None)
 
 
 class TestLifespan:

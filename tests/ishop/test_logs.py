@@ -22,11 +22,12 @@ TOKEN = "eyJhbGciOiJFZDI1NTE5In0.eyJzdWIiOiIwMTk4In0.c2lnbmF0dXJl"
 @pytest.fixture(autouse=True)
 def logs() -> Iterator[None]:
     """The logs as a process has them, and as they were before at the end."""
+    before = structlog.get_config()
     root, quiet = logging.getLogger(), logging.getLogger("httpx")
     handlers, level, quiet_level = root.handlers[:], root.level, quiet.level
     configure(Settings(_env_file=None), service="market")
     yield
-    structlog.reset_defaults()
+    structlog.configure(**before)
     root.handlers[:], quiet.level = handlers, quiet_level
     root.setLevel(level)
 

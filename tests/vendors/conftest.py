@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.databases import TestDatabase
+from tests.databases import Cluster, TestDatabase
 from tests.vendors.stalls import Stall, open_stall
 
 
@@ -12,4 +12,11 @@ from tests.vendors.stalls import Stall, open_stall
 async def stall(database: TestDatabase) -> AsyncIterator[Stall]:
     """A stall of its own for one test."""
     async with open_stall(database) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+async def shared_stall(cluster: Cluster, migrated_template: TestDatabase) -> AsyncIterator[Stall]:
+    """A stall that the tests of one module share: for tests that touch only what they made."""
+    async with cluster.clone(migrated_template) as database, open_stall(database) as opened:
         yield opened

@@ -6,12 +6,12 @@ from typing import Final
 
 from services.catalog.search.domain import Understanding
 
-# A product that also carries the other words of the query, or comes from the place it names, goes before its equals
-# and may pass a commodity that is meant a little more, but nothing that is only related passes what is named.
+# A product that also carries the other words of the query, or comes from the place it names, goes before its equals and
+# may pass a commodity that is meant a little more, but nothing that is only related passes what is named.
 WITH_ITS_WORDS: Final = 1.2
 FROM_ITS_PLACE: Final = 1.15
-ONLY_ITS_WORDS: Final = 0.3
-"""Below what is related: the words stand somewhere in the product, but it is nothing that was meant."""
+BY_ITS_NAME: Final = 0.9
+"""Names that hold every word of the query: below the commodity that is named, above what is guessed from single words."""
 
 MEANT: Final = 0.5
 """Beside the best, what weighs less than this share of it is only related."""
@@ -28,6 +28,7 @@ class Branch:
     boost: float = 1.0
     commodities: tuple[tuple[str, float], ...] = ()
     words: tuple[str, ...] = ()
+    only_names: bool = False
     regions: tuple[str, ...] = ()
     certificates: tuple[str, ...] = ()
 
@@ -48,22 +49,15 @@ def branches(meaning: Understanding) -> tuple[Branch, ...]:
     if meaning.unexplained:
         worded = replace(named, boost=WITH_ITS_WORDS, words=meaning.unexplained)
         found.extend(_placed(worded, meaning))
-        found.append(Branch(boost=ONLY_ITS_WORDS, words=meaning.tokens))
+        found.extend(_placed(Branch(BY_ITS_NAME, words=meaning.tokens, only_names=True), meaning))
     return tuple(found)
 
 
-def only_meant(found: tuple[Branch, ...]) -> tuple[Branch, ...]:
-    """The branches without what is only related: for lists that are sorted by something else than relevance, where
-    it would come first as often as not."""
-    heaviest = max((weight for branch in found for _, weight in branch.commodities), default=None)
-    if heaviest is None:
-        return found
-    kept = []
-    for branch in found:
-        meant = tuple(pair for pair in branch.commodities if pair[1] >= MEANT * heaviest)
-        if meant:
-            kept.append(replace(branch, commodities=meant))
-    return tuple(kept)
+def only_meant(branch: Branch) -> Branch:
+    """The branch without what is only related: for lists that are sorted by something else than relevance, where it
+    would come first as often as not."""
+    least = MEANT * max((weight for _, weight in branch.commodities), default=0.0)
+    return replace(branch, commodities=tuple(pair for pair in branch.commodities if pair[1] >= least))
 
 
 def _placed(branch: Branch, meaning: Understanding) -> Iterator[Branch]:

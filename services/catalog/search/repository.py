@@ -27,7 +27,7 @@ DOCUMENT: Final = """
         'document_id', d.document_id::text, 'document_en', d.document_en::text,
         'name_id', d.document_id ->> 'name', 'name_en', d.document_en ->> 'name',
         'commodity_texts', ARRAY[c.name_id, c.name_en] || c.synonyms,
-        'maker', concat_ws(', ', d.document_id -> 'vendor' ->> 'name', r.name),
+        'maker', d.document_id -> 'vendor' ->> 'name', 'place', r.name,
         'description_id', d.document_id ->> 'description', 'description_en', d.document_en ->> 'description',
         'marker', CAST(:marker AS text), 'commodity', d.commodity_slug, 'category', d.category_slug,
         'region', d.region_code, 'certificates', d.certificate_kinds, 'vendor_id', d.vendor_id,

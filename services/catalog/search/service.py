@@ -64,7 +64,7 @@ class Search:
             looked_for = branches(meaning)
             suggestion = meaning.suggestion
         if request.sort is not SearchSort.relevance:
-            looked_for = only_meant(looked_for)
+            looked_for = tuple(map(only_meant, looked_for))
         answer = await self._answer(
             EngineQuery(
                 branches=looked_for,

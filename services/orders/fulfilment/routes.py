@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from ishop import clock, problems
 from ishop.auth import Principal, VendorMember
-from ishop.errors import Forbidden, NotFound, Unauthenticated
+from ishop.errors import Forbidden, InvalidRequest, NotFound, Unauthenticated
 from ishop.etags import etag
 from ishop.pagination import Cursors, CursorText, Limit
 from ishop.routing import Session, service_router
@@ -29,8 +29,10 @@ from services.orders.lifecycle.errors import IllegalTransition
 
 router = service_router(tags=["vendor-orders"])
 
-READ_ERRORS = problems.responses(Unauthenticated, Forbidden, NotFound)
-MOVE_ERRORS = problems.responses(Unauthenticated, Forbidden, NotFound, IllegalTransition, OrderNotConfirmed)
+READ_ERRORS = problems.responses(Unauthenticated, Forbidden, NotFound, InvalidRequest)
+MOVE_ERRORS = problems.responses(
+    Unauthenticated, Forbidden, NotFound, IllegalTransition, OrderNotConfirmed, InvalidRequest
+)
 
 
 @router.get("/v1/vendor-orders", response_model=Page[VendorOrderListed], responses=READ_ERRORS, name="list")

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from ishop import clock, problems
 from ishop.auth import Caller, OrganizationMember, Principal
-from ishop.errors import Forbidden, NotFound, Unauthenticated
+from ishop.errors import Forbidden, InvalidRequest, NotFound, Unauthenticated
 from ishop.etags import etag
 from ishop.pagination import Cursors, CursorText, Limit
 from ishop.routing import Session, service_router
@@ -36,7 +36,7 @@ Organization = Annotated[UUID | None, Query(description="The orders of this orga
 @router.get(
     "/v1/orders",
     response_model=Page[OrderSummary],
-    responses=problems.responses(Unauthenticated, NotFound),
+    responses=problems.responses(Unauthenticated, NotFound, InvalidRequest),
     name="list",
 )
 async def list_own(
@@ -58,7 +58,7 @@ async def list_own(
 @router.get(
     "/v1/orders/{order_id}",
     response_model=OrderDetail,
-    responses=problems.responses(Unauthenticated, NotFound),
+    responses=problems.responses(Unauthenticated, NotFound, InvalidRequest),
 )
 async def read(caller: Caller, session: Session, order_id: UUID) -> Response:
     """One order with all that happened to it: for its buyer, the members of its organization and the office."""
@@ -69,7 +69,7 @@ async def read(caller: Caller, session: Session, order_id: UUID) -> Response:
 @router.post(
     "/v1/orders/{order_id}/cancel",
     response_model=OrderDetail,
-    responses=problems.responses(Unauthenticated, Forbidden, NotFound, CannotCancel),
+    responses=problems.responses(Unauthenticated, Forbidden, NotFound, CannotCancel, InvalidRequest),
 )
 async def cancel(caller: Caller, session: Session, order_id: UUID, body: CancelRequest | None = None) -> Response:
     """Cancel an order as far as no vendor has accepted it; what a vendor accepted stays, and the answer shows it."""
@@ -81,7 +81,7 @@ async def cancel(caller: Caller, session: Session, order_id: UUID, body: CancelR
 @bulk_router.get(
     "/v1/bulk-orders",
     response_model=Page[OrderSummary],
-    responses=problems.responses(Unauthenticated, Forbidden, NotFound),
+    responses=problems.responses(Unauthenticated, Forbidden, NotFound, InvalidRequest),
     name="list",
 )
 async def list_bulk(
@@ -104,7 +104,7 @@ async def list_bulk(
 @bulk_router.get(
     "/v1/bulk-orders/{order_id}",
     response_model=OrderDetail,
-    responses=problems.responses(Unauthenticated, NotFound),
+    responses=problems.responses(Unauthenticated, NotFound, InvalidRequest),
     name="read",
 )
 async def read_bulk(caller: Caller, session: Session, order_id: UUID) -> Response:

@@ -18,7 +18,7 @@ MAX_LINES = 1000
 class OrderLineCreate(Schema):
     """So many packs of a sku. The price is the catalog's; one sent along is refused."""
 
-    sku_id: UUID
+    sku_id: Annotated[UUID, Field(examples=["0198c5b7-6f0e-7d3a-9f0e-2f4f3f1f6a10"])]
     quantity: Quantity
 
 
@@ -46,7 +46,9 @@ class BulkOrderCreate(OrderCreate):
 
     organization_id: UUID
     po_number: Annotated[
-        str, StringConstraints(min_length=1, max_length=64, strip_whitespace=True), Field(examples=["PO-2026-0117"])
+        str,
+        StringConstraints(min_length=1, max_length=64, strip_whitespace=True, pattern=r"^[^\x00-\x1f\x7f]*$"),
+        Field(examples=["PO-2026-0117"]),
     ]
     deliver_on: Annotated[date, Field(description="The wanted day of delivery, today at the earliest")]
 

@@ -26,8 +26,7 @@ PAGE = text(
 )
 
 MOVEMENTS = text(
-    "SELECT id, kind, on_hand_change, reserved_change, vendor_order_id, device_id, sequence, reason, actor_id,"
-    " created_at"
+    "SELECT id, kind, on_hand_change, reserved_change, vendor_order_id, device_id, sequence, reason, created_at"
     " FROM vendors.stock_movements WHERE sku_id = :sku_id AND id < :before ORDER BY id DESC LIMIT :limit"
 )
 
@@ -41,7 +40,6 @@ CHANGE = text(
 
 BEFORE_ALL = UUID(int=0)
 AFTER_ALL = 2**63 - 1
-
 
 Mode = Literal["partial", "atomic", "check"]
 
@@ -92,14 +90,22 @@ async def get(session: AsyncSession, caller: Principal, sku_id: UUID) -> StockRe
     return StockRead.model_validate(row)
 
 
-async def page(session: AsyncSession, vendors: Sequence[UUID], after: UUID | None, limit: int) -> list[StockRead]:
-    """Up to `limit` skus of these vendors behind the sku `after`, in sku order."""
-    found = await session.execute(PAGE, {"vendors": list(vendors), "after": after or BEFORE_ALL, "limit": limit})
+async def list_own(
+    session: AsyncSession, caller: Principal, vendor: UUID | None, after: UUID | None, limit: int
+) -> list[StockRead]:
+    """Up to `limit` skus of the caller's vendors, or of one of them, behind the sku `after`, in sku order."""
+    if vendor is not None and vendor not in caller.vendors:
+        raise NotFound
+    vendors = list(caller.vendors) if vendor is None else [vendor]
+    found = await session.execute(PAGE, {"vendors": vendors, "after": after or BEFORE_ALL, "limit": limit})
     return [StockRead.model_validate(row) for row in found]
 
 
-async def movements(session: AsyncSession, sku_id: UUID, before: int | None, limit: int) -> list[StockMovementRead]:
-    """Up to `limit` movements of a sku that the caller has been found to see, older than `before`, newest first."""
+async def list_movements(
+    session: AsyncSession, caller: Principal, sku_id: UUID, before: int | None, limit: int
+) -> list[StockMovementRead]:
+    """Up to `limit` movements, older than `before` and newest first, of a sku that the caller may see (see `get`)."""
+    await get(session, caller, sku_id)
     found = await session.execute(MOVEMENTS, {"sku_id": sku_id, "before": before or AFTER_ALL, "limit": limit})
     return [StockMovementRead.model_validate(row) for row in found]
 

@@ -47,12 +47,9 @@ async def list_own(
     cursor: CursorText = None,
 ) -> Page[StockRead]:
     """List the stock of the caller's skus, in sku order."""
-    if vendor is not None and vendor not in caller.vendors:
-        raise NotFound
     cursors, filters = request.app.state.cursors, {"vendor": vendor}
     last = cursors.read(cursor, "stock", filters)
-    vendors = list(caller.vendors) if vendor is None else [vendor]
-    rows = await repository.page(session, vendors, UUID(last[0]) if last else None, limit + 1)
+    rows = await repository.list_own(session, caller, vendor, UUID(last[0]) if last else None, limit + 1)
     more = cursors.write("stock", filters, [rows[limit - 1].sku_id]) if len(rows) > limit else None
     return Page(items=rows[:limit], next_cursor=more)
 
@@ -76,7 +73,8 @@ async def change_batch(
     """Change the stock of up to 10,000 skus; every row has its own result."""
     results = await service.change_batch(session, caller, body, language)
     # The rows are checked already; letting FastAPI check 10,000 of them once more would double their cost.
-    return Response(StockBatchRead(results=results).model_dump_json(), media_type="application/json")
+    answer = StockBatchRead(results=results).model_dump_json()
+    return Response(answer, headers={"Content-Language": language}, media_type="application/json")
 
 
 @router.get("/v1/stock/{sku_id}", responses=problems.responses(Unauthenticated, NotFound, InvalidRequest))
@@ -109,7 +107,6 @@ async def list_movements(
     """List the movements of one sku, newest first."""
     cursors, filters = request.app.state.cursors, {"sku_id": sku_id}
     last = cursors.read(cursor, "stock_movements", filters)
-    await repository.get(session, caller, sku_id)
-    rows = await repository.movements(session, sku_id, last[0] if last else None, limit + 1)
+    rows = await repository.list_movements(session, caller, sku_id, last[0] if last else None, limit + 1)
     more = cursors.write("stock_movements", filters, [rows[limit - 1].id]) if len(rows) > limit else None
     return Page(items=rows[:limit], next_cursor=more)

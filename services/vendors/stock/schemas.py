@@ -146,5 +146,4 @@ class StockMovementRead(Schema):
     device_id: str | None
     sequence: int | None
     reason: str | None
-    actor_id: UUID | None
     created_at: datetime

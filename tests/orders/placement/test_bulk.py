@@ -87,6 +87,7 @@ class TestPlace:
             ("po_number", "", "string_too_short"),
             ("po_number", "   ", "string_too_short"),
             ("po_number", "x" * 65, "string_too_long"),
+            ("po_number", "PO\n1", "string_pattern_mismatch"),
             ("organization_id", None, "uuid_type"),
         ],
     )

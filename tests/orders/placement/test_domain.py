@@ -107,9 +107,9 @@ class TestShipping:
 
     def test_is_counted_per_vendor(self) -> None:
         wants = [Want(SKU, 1, 0), Want(OTHER_SKU, 1, 1)]
-        light = {"weight_grams": 400}
-        together = {SKU: offer(**light), OTHER_SKU: offer(OTHER_SKU, **light)}
-        apart = {SKU: offer(**light), OTHER_SKU: offer(OTHER_SKU, vendor_id=OTHER_VENDOR, price_per_kg=28_000, **light)}
+        light, other = offer(weight_grams=400), offer(OTHER_SKU, weight_grams=400)
+        together = {SKU: light, OTHER_SKU: other}
+        apart = {SKU: light, OTHER_SKU: other._replace(vendor_id=OTHER_VENDOR, price_per_kg=28_000)}
         assert price(wants, together, None).amounts.shipping == 9000
         assert price(wants, apart, None).amounts.shipping == 9000 + 28_000
 

@@ -163,6 +163,11 @@ class TestAvailability:
 
 
 class TestBadInput:
+    @pytest.fixture
+    def stall(self, shared_stall: Stall) -> Stall:
+        """One for all: nothing here changes anything but what it made itself."""
+        return shared_stall
+
     @pytest.mark.parametrize(
         ("body", "pointer", "code"),
         [

@@ -10,8 +10,9 @@ SEARCHABLE: Final = (
     "marker",
     "name_id",
     "name_en",
-    "commodity_texts",
     "maker",
+    "commodity_texts",
+    "place",
     "description_id",
     "description_en",
 )

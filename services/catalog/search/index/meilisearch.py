@@ -39,7 +39,8 @@ ATTRIBUTES: Final[Mapping[Facet, str]] = {
     Facet.vendor: "vendor",
     Facet.certificate: "certificates",
 }
-TEXTS: Final = ("name_id", "name_en", "commodity_texts", "maker", "description_id", "description_en")
+NAMES: Final = ("name_id", "name_en", "maker")
+TEXTS: Final = (*NAMES, "commodity_texts", "place", "description_id", "description_en")
 
 
 class MeilisearchEngine:
@@ -118,8 +119,9 @@ def _request(uid: str, query: EngineQuery) -> dict[str, Any]:
 def _queries(branch: Branch) -> Iterator[dict[str, Any]]:
     """One query for the commodities of each weight. All are searches for words, because Meilisearch does not weigh
     those against searches without any; where nothing is searched for, that is a word which every document has."""
-    searched, where = (" ".join(branch.words), TEXTS) if branch.words else (MARKER, ("marker",))
-    words = {"q": searched, "attributesToSearchOn": where}
+    words: dict[str, Any] = {"q": MARKER, "attributesToSearchOn": ["marker"]}
+    if branch.words:
+        words = {"q": " ".join(branch.words), "attributesToSearchOn": NAMES if branch.only_names else TEXTS}
     conditions = []
     if branch.regions:
         conditions.append(f"region IN [{', '.join(map(_quoted, branch.regions))}]")

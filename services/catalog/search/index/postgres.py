@@ -26,79 +26,88 @@ from services.catalog.search.schemas import EngineName, Facet, SearchSort
 
 CANDIDATES: Final = str(REACHABLE + 1)
 
-NEARNESS: Final = "point(d.longitude, d.latitude) <-> point(:longitude, :latitude)"
 DISTANCE: Final = (
     f"{2 * EARTH_RADIUS_KM} * asin(sqrt(least(1, power(sin(radians(d.latitude - :latitude) / 2), 2)"
     " + cos(radians(:latitude)) * cos(radians(d.latitude)) * power(sin(radians(d.longitude - :longitude) / 2), 2))))"
 )
-# The box is what the index can look up; the circle inside it is what was asked for.
 INSIDE: Final = (
-    f"point(d.longitude, d.latitude) <@ box(point(:east, :north), point(:west, :south)) AND {DISTANCE} <= :radius_km"
+    f"d.latitude BETWEEN :south AND :north AND d.longitude BETWEEN :west AND :east AND {DISTANCE} <= :radius_km"
 )
+# What the index of places can look up. It is for searches for any product only: the planner believes that a box holds
+# next to nothing, and would prefer it to the index of words or commodities.
+IN_THE_BOX: Final = "point(d.longitude, d.latitude) <@ box(point(:east, :north), point(:west, :south))"
+NEAREST: Final = "point(d.longitude, d.latitude) <-> point(:longitude, :latitude)"
+NEAR_ENOUGH: Final = "power(d.latitude - :latitude, 2) + power(d.longitude - :longitude, 2)"
 
 CUT: Final[Mapping[SearchSort, tuple[str, str]]] = {
     SearchSort.relevance: ("d.product_id", "DESC"),
     SearchSort.newest: ("d.product_id", "DESC"),
     SearchSort.price: ("d.price_from", "ASC"),
     SearchSort.price_down: ("d.price_from", "DESC"),
-    SearchSort.distance: (NEARNESS, "ASC"),
 }
 """Which products a branch gives when it has more than it may: those that come first in the order asked for."""
 
 ORDERS: Final[Mapping[SearchSort, str]] = {
-    SearchSort.relevance: "b.weight DESC, b.rank DESC, d.in_stock DESC, d.product_id DESC",
+    SearchSort.relevance: "d.weight DESC, d.rank DESC, d.in_stock DESC, d.product_id DESC",
     SearchSort.newest: "d.product_id DESC",
     SearchSort.price: "d.price_from, d.in_stock DESC, d.product_id DESC",
     SearchSort.price_down: "d.price_from DESC, d.in_stock DESC, d.product_id DESC",
     SearchSort.distance: f"{DISTANCE}, d.in_stock DESC, d.product_id DESC",
 }
 
-# Of several commodities each gives its first products before any gives its second ones, the heaviest ones before the
-# lighter ones; the index that covers the filters answers this without touching the table.
+COLUMNS: Final = (
+    "d.product_id, d.price_from, d.in_stock, d.category_slug, d.commodity_slug, d.region_code, d.vendor_id,"
+    " d.certificate_kinds, d.latitude, d.longitude"
+)
+
+# Of several commodities each gives its first product before any gives its second one, the heaviest commodities before
+# the lighter ones. Everything comes from indexes that cover it.
 OF_COMMODITIES: Final = """(
-    SELECT x.product_id, m.weight * :boost{n} AS weight, 0 AS rank
+    SELECT {columns}, m.weight * :boost{n} AS weight, 0 AS rank
     FROM unnest(CAST(:slugs{n} AS text[]), CAST(:weights{n} AS double precision[])) m (slug, weight)
     CROSS JOIN LATERAL (
-        SELECT d.product_id, {key} AS key, row_number() OVER (ORDER BY {key} {direction}) AS place
+        SELECT {columns}, {key} AS key, row_number() OVER (ORDER BY {key} {direction}) AS place
         FROM catalog.product_documents d
         WHERE d.commodity_slug = m.slug AND {conditions}
         ORDER BY {key} {direction} LIMIT {candidates}
-    ) x
+    ) d
     ORDER BY {across} LIMIT {candidates}
 )"""
 
+# Materialized, so that the planner does not see the limit: it would rather read the table from its beginning, where
+# every row tested means fetching and unpacking its words. The commodities are words of the index, too.
 WITH_WORDS: Final = """(
-    SELECT d.product_id, {weight} AS weight, round(ts_rank(d.search_vector, w.query)::numeric, 1) AS rank
-    FROM (SELECT to_tsquery('pg_catalog.simple', :words{n}) AS query) w
-    CROSS JOIN catalog.product_documents d {meant}
-    WHERE d.search_vector @@ w.query AND {conditions} LIMIT {candidates}
+    WITH matching AS MATERIALIZED (
+        SELECT {columns}, {weight} AS weight, (d.name_vector @@ CAST(:words{n} AS tsquery))::integer AS rank
+        FROM catalog.product_documents d {weighed}
+        WHERE d.search_vector @@ CAST(:query{n} AS tsquery) AND {conditions}
+    )
+    SELECT * FROM matching LIMIT {candidates}
 )"""
-MEANT: Final = (
+WEIGHED: Final = (
     "JOIN unnest(CAST(:slugs{n} AS text[]), CAST(:weights{n} AS double precision[])) m (slug, weight)"
     " ON m.slug = d.commodity_slug"
 )
 
 OF_ALL: Final = """(
-    SELECT d.product_id, CAST(:boost{n} AS double precision) AS weight, 0 AS rank FROM catalog.product_documents d
+    SELECT {columns}, CAST(:boost{n} AS double precision) AS weight, 0 AS rank FROM catalog.product_documents d
     WHERE {conditions} ORDER BY {key} {direction} LIMIT {candidates}
 )"""
 
 SEARCH: Final = """
 WITH found AS MATERIALIZED ({branches}),
 best AS MATERIALIZED (
-    SELECT f.product_id, max(f.weight) AS weight, max(f.rank) AS rank FROM found f GROUP BY f.product_id
+    SELECT DISTINCT ON (f.product_id) f.* FROM found f ORDER BY f.product_id, f.weight DESC, f.rank DESC
 ),
 ranked AS MATERIALIZED (
-    SELECT d.product_id, d.price_from, d.category_slug, d.commodity_slug, d.region_code, d.vendor_id,
-           d.certificate_kinds, {distance} AS distance, row_number() OVER (ORDER BY {order}) AS place
-    FROM best b JOIN catalog.product_documents d ON d.product_id = b.product_id
+    SELECT d.*, {distance} AS distance, row_number() OVER (ORDER BY {order}) AS place FROM best d
     ORDER BY place LIMIT {reachable}
 )
 SELECT (SELECT count(*) FROM best) AS total, ({facets}) AS facets, page.*
 FROM (
-    SELECT array_agg(d.{document}::text ORDER BY r.place) AS documents,
+    SELECT array_agg(p.{document}::text ORDER BY r.place) AS documents,
            array_agg(r.price_from ORDER BY r.place) AS prices, array_agg(r.distance ORDER BY r.place) AS distances
-    FROM ranked r JOIN catalog.product_documents d ON d.product_id = r.product_id
+    FROM ranked r JOIN catalog.product_documents p ON p.product_id = r.product_id
     WHERE r.place > :skip AND r.place <= :until
 ) page
 """
@@ -149,9 +158,7 @@ class PostgresEngine:
 
 
 def _statement(query: EngineQuery) -> str:
-    key, direction = CUT[SearchSort.distance if query.radius_km is not None else query.sort]
-    parts = {"key": key, "direction": direction, "candidates": CANDIDATES}
-    found = [_fill(*_branch(number, branch, query), parts) for number, branch in enumerate(query.branches)]
+    found = [_branch(number, branch, query) for number, branch in enumerate(query.branches)]
     return _fill(
         SEARCH,
         {
@@ -165,20 +172,31 @@ def _statement(query: EngineQuery) -> str:
     )
 
 
-def _branch(number: int, branch: Branch, query: EngineQuery) -> tuple[str, dict[str, str]]:
-    own = {"n": str(number), "conditions": " AND ".join(_conditions(number, branch, query))}
+def _branch(number: int, branch: Branch, query: EngineQuery) -> str:
+    by_distance = query.sort is SearchSort.distance or query.radius_km is not None
+    key, direction = (NEAR_ENOUGH, "ASC") if by_distance else CUT[query.sort]
+    conditions = list(_conditions(number, branch, query))
+    pieces = {"across": "m.weight DESC, d.place" if query.sort is SearchSort.relevance else f"d.key {direction}"}
     if branch.words:
-        weight = "m.weight * :boost{n}" if branch.commodities else "CAST(:boost{n} AS double precision)"
-        return WITH_WORDS, {"weight": weight, "meant": MEANT if branch.commodities else "", **own}
-    if branch.commodities:
-        across = "x.key {direction}" if query.sort is not SearchSort.relevance else "m.weight DESC, x.place"
-        return OF_COMMODITIES, {"across": across, **own}
-    return OF_ALL, own
+        template = WITH_WORDS
+        pieces["weight"] = "m.weight * :boost{n}" if branch.commodities else "CAST(:boost{n} AS double precision)"
+        pieces["weighed"] = WEIGHED if branch.commodities else ""
+    elif branch.commodities:
+        template = OF_COMMODITIES
+    else:
+        template = OF_ALL
+        key = NEAREST if by_distance else key
+        if query.radius_km is not None:
+            conditions.append(IN_THE_BOX)
+    common = {"columns": COLUMNS, "key": key, "direction": direction, "candidates": CANDIDATES, "n": str(number)}
+    return _fill(template, pieces, {"conditions": " AND ".join(conditions)}, common)
 
 
 def _conditions(number: int, branch: Branch, query: EngineQuery) -> Iterator[str]:
     yield VISIBLE
     yield from (CONDITIONS[name] for name in query.filters.values())
+    if branch.words and branch.only_names:
+        yield f"d.name_vector @@ CAST(:words{number} AS tsquery)"
     if branch.regions:
         yield f"d.region_code = ANY (CAST(:regions{number} AS text[]))"
     if branch.certificates:
@@ -200,7 +218,8 @@ def _values(query: EngineQuery) -> Iterator[tuple[str, Any]]:
             yield f"slugs{number}", [slug for slug, _ in branch.commodities]
             yield f"weights{number}", [weight for _, weight in branch.commodities]
         if branch.words:
-            yield f"words{number}", _tsquery(branch.words)
+            yield f"words{number}", _all_of(branch.words)
+            yield f"query{number}", _all_of(branch.words) + _one_of(branch.commodities)
         if branch.regions:
             yield f"regions{number}", list(branch.regions)
         if branch.certificates:
@@ -216,9 +235,14 @@ def _near(latitude: float, longitude: float, radius_km: float | None) -> Iterato
         yield from (("east", longitude + width), ("west", longitude - width))
 
 
-def _tsquery(words: tuple[str, ...]) -> str:
-    """All words, the last one also as a beginning. Words hold letters and digits only; quoting keeps them operands."""
+def _all_of(words: tuple[str, ...]) -> str:
+    """All words, the last one also as a beginning. Words are letters and digits; quoting keeps them operands."""
     return " & ".join(f"'{word}'" for word in words) + ":*"
+
+
+def _one_of(commodities: tuple[tuple[str, float], ...]) -> str:
+    names = " | ".join(f"'commodity:{slug}'" for slug, _ in commodities)
+    return f" & ({names})" if names else ""
 
 
 def _facets(facets: tuple[Facet, ...]) -> str:
