@@ -46,13 +46,13 @@ class Process:
             )
 
     def wait_until_open(self) -> httpx.Client:
-        client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", trust_env=False, timeout=20)
+        url = f"http://127.0.0.1:{self.port}"
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             assert self.process.poll() is None, self.log.read_text()
             try:
-                if client.get("/readyz").status_code == 200:
-                    return client
+                if httpx.get(f"{url}/readyz", trust_env=False).status_code == 200:
+                    return httpx.Client(base_url=url, trust_env=False, timeout=20)
             except httpx.TransportError:
                 time.sleep(0.1)
         raise AssertionError(f"not open after {START_SECONDS} s:\n{self.log.read_text()}")

@@ -11,7 +11,7 @@ from services.catalog.search.domain import Understanding
 WITH_ITS_WORDS: Final = 1.2
 FROM_ITS_PLACE: Final = 1.15
 BY_ITS_NAME: Final = 0.9
-"""Names that hold every word of the query: below the commodity that is named, above what is guessed from single words."""
+"""Names that hold every word: below the commodity that is named, above what is guessed from single words."""
 
 MEANT: Final = 0.5
 """Beside the best, what weighs less than this share of it is only related."""

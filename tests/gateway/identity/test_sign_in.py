@@ -120,7 +120,8 @@ class TestSignIn:
                 problem(await sign_in(identity, username, "wrong password"), 401, "invalid_credentials")
                 taken.append(time.perf_counter() - started)
         fastest = [min(taken) for taken in times.values()]
-        assert max(fastest) < 2 * min(fastest)
+        # Without a hash it would be a hundredth; on a busy machine the same work takes now this and now that long.
+        assert max(fastest) < 4 * min(fastest)
 
     def test_unknown_users_cost_what_a_new_hash_costs(self) -> None:
         made = asyncio.run(Passwords().hash(PASSWORD))
