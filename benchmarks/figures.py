@@ -128,7 +128,7 @@ async def _sql_searches(bench: Bench) -> Reading:
 async def _pgbench(bench: Bench) -> Reading:
     async with _cpu(bench) as cpu:
         rate = await floors.pgbench(bench.grounds, bench.script, BUYERS, bench.plan.order_seconds)
-    return Reading(rate, cpu.of_one(round(rate * bench.plan.order_seconds)))
+    return Reading(rate, {"postgres_cpu_ms": cpu.postgres * 1000 / (rate * bench.plan.order_seconds)})
 
 
 async def _order(bench: Bench, requests: Iterator[bytes]) -> Reading:

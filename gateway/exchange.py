@@ -2,8 +2,7 @@
 
 import functools
 import re
-from collections.abc import Iterable
-from os import urandom
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from starlette.types import Message, Receive, Scope, Send
@@ -41,12 +40,12 @@ class Incoming:
 
     No `X-` field passes but our own X-Request-Id, and no `Forwarded`, `Proxy-` or `Remote-` field either: services
     define none, and they are where other systems put who the caller is. A name with an underscore is dropped
-    because some programs read it as the name with a hyphen.
+    because some programs read it as the name with a hyphen. `new_id` names a request whose caller did not.
     """
 
     __slots__ = ("_read", "fault", "passed", "request_id")
 
-    def __init__(self, headers: Iterable[tuple[bytes, bytes]]) -> None:
+    def __init__(self, headers: Iterable[tuple[bytes, bytes]], new_id: Callable[[], str]) -> None:
         self.passed: Headers = []
         self.fault: str | None = None
         self._read: dict[bytes, bytes] = {}
@@ -67,7 +66,7 @@ class Incoming:
             self.fault = "it has both a Content-Length and a Transfer-Encoding"
         self._drop_connection_options()
         wished = self._read.get(b"x-request-id", b"")
-        self.request_id = wished.decode() if REQUEST_ID.fullmatch(wished) else urandom(16).hex()
+        self.request_id = wished.decode() if REQUEST_ID.fullmatch(wished) else new_id()
         self.passed.append((b"x-request-id", self.request_id.encode()))
 
     def text(self, name: bytes) -> str | None:
@@ -153,10 +152,11 @@ class Exchange:
             return  # The gateway answers this one itself.
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            headers = list(message.get("headers", ()))
-            headers.extend(self.added)
-            # An answer that says nothing about caching is a private one.
-            if not any(name == b"cache-control" for name, _ in headers):
+            headers = [*message.get("headers", ()), *self.added]
+            for name, _ in headers:
+                if name == b"cache-control":
+                    break
+            else:  # An answer that says nothing about caching is a private one.
                 headers.append((b"cache-control", b"no-store"))
             message = {**message, "headers": headers}
         elif message["type"] == "http.response.body":

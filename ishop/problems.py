@@ -19,6 +19,7 @@ from starlette.responses import Response
 from ishop.context import request_id
 from ishop.errors import (
     AppError,
+    Conflict,
     InternalError,
     InvalidRequest,
     Language,
@@ -148,8 +149,10 @@ def from_validation(problems: Sequence[Mapping[str, Any]]) -> AppError:
 
 
 def from_database(error: DBAPIError) -> AppError:
-    """A database error as our answer: transient ones are 503, everything else is our bug."""
+    """A database error as our answer: transient is 503, refused by a CHECK, the last line, 409, all else our bug."""
     cause = error.orig.__cause__ if error.orig is not None else None
+    if isinstance(cause, pg.CheckViolationError):
+        return Conflict()
     if error.connection_invalidated or isinstance(cause, TRANSIENT):
         return Unavailable()
     return InternalError()

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from demo.accounts import create_accounts
 from demo.market import build_market
-from ishop import migrations
+from ishop import logs, migrations
 from ishop.home import load_secrets
 from ishop.postgres import EmbeddedPostgres
 from ishop.roles import bootstrap
@@ -24,6 +24,11 @@ MEILISEARCH_MISSING = (
     "SEARCH NOT TESTED AGAINST MEILISEARCH: no `meilisearch` program on PATH and no MEILI_URL. "
     "See README, 'Search', for how to get one."
 )
+
+
+def pytest_configure() -> None:
+    """Log as the market does; structlog's own default draws a traceback for seconds."""
+    logs.configure(Settings(_env_file=None))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -135,7 +135,6 @@ CREATE TABLE catalog.product_documents (
     in_stock boolean NOT NULL,
     latitude double precision NOT NULL,
     longitude double precision NOT NULL,
-    name_vector tsvector NOT NULL,
     search_vector tsvector NOT NULL,
     document_id json NOT NULL,
     document_en json NOT NULL,
@@ -211,11 +210,13 @@ DOCUMENTS = """
 CREATE VIEW catalog.current_documents AS
     SELECT p.id AS product_id, p.slug, p.vendor_id, c.slug AS commodity_slug, c.category_slug, v.region_code,
            certs.kinds AS certificate_kinds, k.certified_until, packs.price_from, packs.in_stock, v.latitude, v.longitude,
-           strip(to_tsvector('simple', extensions.unaccent(p.name_id || ' ' || p.name_en || ' ' || v.name))) AS name_vector,
-           -- Without positions, because nothing is ranked by them; with the commodity as a word of its own.
+           -- Without positions, because nothing is ranked by them. The commodity is a word of its own, and so is every word
+           -- of the names, so that the index answers by itself what they hold.
            strip(to_tsvector('simple', extensions.unaccent(concat_ws(' ', p.name_id, p.name_en, c.name_id, c.name_en,
                array_to_string(c.synonyms, ' '), v.name, r.name, p.description_id, p.description_en))))
-           || array_to_tsvector(ARRAY['commodity:' || c.slug]) AS search_vector,
+           || array_to_tsvector('commodity:' || c.slug || ARRAY(
+               SELECT 'name:' || word FROM unnest(tsvector_to_array(to_tsvector('simple', extensions.unaccent(
+                   concat_ws(' ', p.name_id, p.name_en, v.name))))) AS word)) AS search_vector,
            json_build_object('id', p.id, 'slug', p.slug, 'name', p.name_id, 'description', p.description_id,
                'commodity', json_build_object('slug', c.slug, 'name', c.name_id), 'category', c.category_slug,
                'vendor', json_build_object('id', v.id, 'slug', v.slug, 'name', v.name, 'region_code', v.region_code),
@@ -269,25 +270,25 @@ BEGIN
     ), written AS (
         INSERT INTO catalog.product_documents AS d (
             product_id, slug, version, vendor_id, commodity_slug, category_slug, region_code, certificate_kinds,
-            certified_until, price_from, in_stock, latitude, longitude, name_vector, search_vector, document_id, document_en)
+            certified_until, price_from, in_stock, latitude, longitude, search_vector, document_id, document_en)
         SELECT f.product_id, f.slug, nextval('catalog.document_versions'), f.vendor_id, f.commodity_slug, f.category_slug,
             f.region_code, f.certificate_kinds, f.certified_until, f.price_from, f.in_stock, f.latitude, f.longitude,
-            f.name_vector, f.search_vector, f.document_id, f.document_en
+            f.search_vector, f.document_id, f.document_en
         FROM fresh f
         ON CONFLICT (product_id) DO UPDATE SET
             slug = excluded.slug, version = excluded.version, vendor_id = excluded.vendor_id,
             commodity_slug = excluded.commodity_slug, category_slug = excluded.category_slug,
             region_code = excluded.region_code, certificate_kinds = excluded.certificate_kinds,
             certified_until = excluded.certified_until, price_from = excluded.price_from, in_stock = excluded.in_stock,
-            latitude = excluded.latitude, longitude = excluded.longitude, name_vector = excluded.name_vector,
+            latitude = excluded.latitude, longitude = excluded.longitude,
             search_vector = excluded.search_vector, document_id = excluded.document_id, document_en = excluded.document_en,
             changed_at = now()
         WHERE (d.slug, d.vendor_id, d.commodity_slug, d.category_slug, d.region_code, d.certificate_kinds,
-               d.certified_until, d.price_from, d.in_stock, d.latitude, d.longitude, d.name_vector, d.search_vector,
+               d.certified_until, d.price_from, d.in_stock, d.latitude, d.longitude, d.search_vector,
                d.document_id::text, d.document_en::text)
             IS DISTINCT FROM (excluded.slug, excluded.vendor_id, excluded.commodity_slug, excluded.category_slug,
                excluded.region_code, excluded.certificate_kinds, excluded.certified_until, excluded.price_from,
-               excluded.in_stock, excluded.latitude, excluded.longitude, excluded.name_vector, excluded.search_vector,
+               excluded.in_stock, excluded.latitude, excluded.longitude, excluded.search_vector,
                excluded.document_id::text, excluded.document_en::text)
         RETURNING d.product_id
     )

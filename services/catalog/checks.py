@@ -19,10 +19,10 @@ DOCUMENTS: Final = """
                                             ELSE ' has an outdated document' END
     FROM catalog.current_documents n FULL JOIN catalog.product_documents d ON d.product_id = n.product_id
     WHERE (d.slug, d.vendor_id, d.commodity_slug, d.category_slug, d.region_code, d.certificate_kinds,
-           d.certified_until, d.price_from, d.in_stock, d.latitude, d.longitude, d.name_vector, d.search_vector,
+           d.certified_until, d.price_from, d.in_stock, d.latitude, d.longitude, d.search_vector,
            d.document_id::text, d.document_en::text)
         IS DISTINCT FROM (n.slug, n.vendor_id, n.commodity_slug, n.category_slug, n.region_code, n.certificate_kinds,
-           n.certified_until, n.price_from, n.in_stock, n.latitude, n.longitude, n.name_vector, n.search_vector,
+           n.certified_until, n.price_from, n.in_stock, n.latitude, n.longitude, n.search_vector,
            n.document_id::text, n.document_en::text)
         AND NOT EXISTS (SELECT FROM on_its_way w WHERE w.key = coalesce(d.vendor_id, n.vendor_id)::text)
         AND NOT EXISTS (SELECT FROM on_its_way w JOIN catalog.skus s ON s.id::text = w.key

@@ -260,7 +260,7 @@ class TestAccessLog:
             "event": "request",
             "level": "info",
             "service": "gateway",
-            "logger": "gateway.app",
+            "logger": "gateway.access",
             "request_id": answer.headers["x-request-id"],
             "method": "GET",
             "route": "/v1/seen/{name}",

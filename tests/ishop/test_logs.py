@@ -11,7 +11,7 @@ import pytest
 import structlog
 
 from ishop.context import request_id
-from ishop.logs import MASK, configure, masked
+from ishop.logs import MASK, AccessLog, configure, masked
 from ishop.settings import Settings
 
 NIK = "5201014107900001"
@@ -99,6 +99,29 @@ class TestShape:
         assert "signed in" in first
         assert "sari" not in first
         assert "from elsewhere" in second
+
+
+class TestAccessLog:
+    def test_in_the_shape_of_all_others(self, capsys: pytest.CaptureFixture[str]) -> None:
+        in_request = request_id.set("followed-1")
+        AccessLog(Settings(_env_file=None), "gateway.access", "gateway").write(route="/v1/orders", status=200)
+        structlog.get_logger("gateway.access").info("request", route="/v1/orders", status=200)
+        request_id.reset(in_request)
+        fast, ordinary = lines(capsys)
+        assert len(fast.pop("timestamp")) == len(ordinary.pop("timestamp"))
+        assert fast == ordinary
+
+    def test_quiet_below_the_level(self, capsys: pytest.CaptureFixture[str]) -> None:
+        AccessLog(Settings(_env_file=None, log_level="warning"), "gateway.access", "gateway").write(status=200)
+        assert lines(capsys) == []
+
+    def test_readable_on_a_terminal(self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+        configure(Settings(_env_file=None))
+        AccessLog(Settings(_env_file=None), "gateway.access", "gateway").write(route="/v1/orders", status=200)
+        line = capsys.readouterr().err
+        assert "request" in line
+        assert not line.startswith("{")
 
 
 class TestMask:

@@ -153,7 +153,6 @@ class ProductDocument(Base):
     in_stock: Mapped[bool] = mapped_column(Boolean)
     latitude: Mapped[float] = mapped_column(Double)
     longitude: Mapped[float] = mapped_column(Double)
-    name_vector: Mapped[str] = mapped_column(TSVECTOR)
     search_vector: Mapped[str] = mapped_column(TSVECTOR)
     document_id: Mapped[dict[str, Any]] = mapped_column(JSON)
     document_en: Mapped[dict[str, Any]] = mapped_column(JSON)

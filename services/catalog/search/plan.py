@@ -13,8 +13,14 @@ FROM_ITS_PLACE: Final = 1.15
 BY_ITS_NAME: Final = 0.9
 """Names that hold every word: below the commodity that is named, above what is guessed from single words."""
 
+BY_ITS_TEXT: Final = 0.7
+"""Texts that hold every word."""
+
 MEANT: Final = 0.5
 """Beside the best, what weighs less than this share of it is only related."""
+
+SURE: Final = 0.8
+"""What weighs less rests on a single word out of a longer name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +28,8 @@ class Branch:
     """One way to answer a query. All that is set must hold; nothing set is any product.
 
     `commodities` are slugs with what each weighs, heaviest first; the weight of a product is its commodity's (1 where
-    none is set) times `boost`. All `words` must stand in its texts, the last one may be the beginning of a word.
+    none is set) times `boost`. All `words` must stand in its texts, or in its name and its vendor's where
+    `only_names` says so; where no commodity is set, the last one may be the beginning of a word.
     """
 
     boost: float = 1.0
@@ -42,22 +49,27 @@ def branches(meaning: Understanding) -> tuple[Branch, ...]:
         if not meaning.regions and not meaning.certificates:
             return ()
         return (Branch(regions=meaning.regions, certificates=meaning.certificates),)
+    named = Branch(boost=BY_ITS_NAME, words=meaning.tokens, only_names=True)
     if not meaning.commodities:
-        return tuple(_placed(Branch(words=meaning.tokens), meaning))
-    named = Branch(commodities=meaning.commodities)
-    found = list(_placed(named, meaning))
-    if meaning.unexplained:
-        worded = replace(named, boost=WITH_ITS_WORDS, words=meaning.unexplained)
-        found.extend(_placed(worded, meaning))
-        found.extend(_placed(Branch(BY_ITS_NAME, words=meaning.tokens, only_names=True), meaning))
-    return tuple(found)
+        return (*_placed(named, meaning), *_placed(Branch(boost=BY_ITS_TEXT, words=meaning.tokens), meaning))
+    meant = Branch(commodities=meaning.commodities)
+    if not meaning.unexplained:
+        return tuple(_placed(meant, meaning))
+    worded = replace(meant, boost=WITH_ITS_WORDS, words=meaning.unexplained)
+    return (*_placed(meant, meaning), *_placed(worded, meaning), *_placed(named, meaning))
 
 
-def only_meant(branch: Branch) -> Branch:
-    """The branch without what is only related: for lists that are sorted by something else than relevance, where it
-    would come first as often as not."""
-    least = MEANT * max((weight for _, weight in branch.commodities), default=0.0)
-    return replace(branch, commodities=tuple(pair for pair in branch.commodities if pair[1] >= least))
+def in_one_list(meaning: Understanding) -> tuple[Branch, ...]:
+    """What a list shows that is sorted by something else than relevance: one branch, without what is only related,
+    because that would come first as often as not. Words that no commodity explains decide where none is surely named.
+    """
+    surest = max((weight for _, weight in meaning.commodities), default=0.0)
+    if surest and (surest >= SURE or not meaning.unexplained):
+        meant = tuple((slug, 1.0) for slug, weight in meaning.commodities if weight >= MEANT * surest)
+        return (Branch(commodities=meant),)
+    if meaning.tokens:
+        return (Branch(words=meaning.tokens),)
+    return branches(meaning)
 
 
 def _placed(branch: Branch, meaning: Understanding) -> Iterator[Branch]:

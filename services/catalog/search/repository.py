@@ -37,6 +37,7 @@ DOCUMENT: Final = """
                                 ELSE :open_ended END,
         'made', ('x' || left(d.product_id::text, 8) || substr(d.product_id::text, 10, 4)
                  || substr(d.product_id::text, 16, 1))::bit(52)::bigint,
+        'turn', uuid_hash(d.product_id),
         '_geo', json_build_object('lat', d.latitude, 'lng', d.longitude)
     )::text
     FROM catalog.product_documents d

@@ -9,7 +9,10 @@ from services.catalog.products.schemas import ProductRead
 
 
 class SearchSort(StrEnum):
-    """The order of hits; `-price` is the dearest first, `distance` needs `near`."""
+    """The order of hits; `-price` is the dearest first, `distance` needs `near`.
+
+    `relevance` is `newest` where nothing is searched for.
+    """
 
     relevance = "relevance"
     price = "price"

@@ -45,9 +45,7 @@ async def indexed(
         yield await _indexed(database, meilisearch, closing)
 
 
-@pytest.fixture(
-    scope="module", params=["postgres", pytest.param("meilisearch", marks=pytest.mark.meilisearch)]
-)
+@pytest.fixture(scope="module", params=["postgres", pytest.param("meilisearch", marks=pytest.mark.meilisearch)])
 async def searched(
     request: pytest.FixtureRequest,
     cluster: Cluster,

@@ -51,9 +51,15 @@ def commodities(hits: Iterable[Any]) -> list[str]:
 class TestMeaning:
     @pytest.mark.parametrize("q", ["gula arn", "palm sugar", "GULA  AREN", "gula-aren", "gulla arenn", "jaggery"])
     async def test_gula_aren_first_however_it_is_called(self, searched: Shelf, q: str) -> None:
-        hits = (await search(searched, q))["hits"]
-        first = [slug.startswith("gula-aren") for slug in commodities(hits[:3])]
-        assert first == [True] * 3
+        found = commodities((await search(searched, q))["hits"])
+        assert found[0] == "gula-aren-cetak"
+        assert set(found[:4]) <= {"gula-aren-cetak", "gula-aren-cair", "gula-semut"}
+        assert commodities((await search(searched, q, per_page=1))["hits"]) == found[:1]
+
+    async def test_equals_take_turns(self, searched: Shelf) -> None:
+        found = commodities((await search(searched, "minyak"))["hits"])
+        assert found[:3] == ["minyak-goreng-kelapa", "vco", "minyak-kayu-putih"]
+        assert len(set(found[:6])) == 6
 
     async def test_judged_queries_find_their_commodities(self, searched: Shelf, record_property: Any) -> None:
         rows = await searched.fetch(
@@ -131,7 +137,9 @@ class TestMeaning:
     async def test_in_stock_goes_before_its_equals(self, searched: Shelf) -> None:
         slug = (await slugs(searched, "gula semut"))[0]
         await searched.sell_out(slug)
-        hits = [hit for hit in (await search(searched, "gula semut"))["hits"] if hit["commodity"]["slug"] == "gula-semut"]
+        hits = [
+            hit for hit in (await search(searched, "gula semut"))["hits"] if hit["commodity"]["slug"] == "gula-semut"
+        ]
         stocked = [any(sku["in_stock"] for sku in hit["skus"]) for hit in hits]
         assert len(hits) > 1
         assert stocked == sorted(stocked, reverse=True)
@@ -175,7 +183,7 @@ class TestFilters:
         assert {hit["slug"] for hit in cheap["hits"]} == wanted
         assert 0 < cheap["total"] < every["total"]
 
-    @pytest.mark.parametrize("value", ['" OR price_from > 0 OR vendor = "', "'; DROP TABLE x --", "a\\", "\\\"", "x y"])
+    @pytest.mark.parametrize("value", ['" OR price_from > 0 OR vendor = "', "'; DROP TABLE x --", "a\\", '\\"', "x y"])
     async def test_nothing_when_a_filter_tries_to_be_more(self, searched: Shelf, value: str) -> None:
         for name in ("category", "commodity", "region", "vendor", "certificate"):
             assert (await search(searched, **{name: value}))["total"] == 0
@@ -216,10 +224,16 @@ class TestOrder:
         assert distances[-1] == pytest.approx(distance_km(Place.parse(MATARAM), Place(*place[0])), abs=0.01)
 
     async def test_only_what_is_within_the_radius(self, searched: Shelf) -> None:
-        every = (await search(searched, sort="distance", near=MATARAM))["hits"]
-        within = await search(searched, near=MATARAM, radius_km=25)
-        assert {hit["slug"] for hit in within["hits"]} == {hit["slug"] for hit in every if hit["distance_km"] <= 25}
-        assert 0 < within["total"] < 239
+        rows = await searched.fetch(
+            f"SELECT d.slug, d.latitude, d.longitude FROM catalog.product_documents d WHERE {VISIBLE}"
+        )
+        here = Place.parse(MATARAM)
+        wanted = {slug for slug, *there in rows if distance_km(here, Place(*there)) <= 25}
+        for sort in ("relevance", "price", "distance"):
+            assert set(await slugs(searched, near=MATARAM, radius_km=25, sort=sort)) == wanted
+        assert 0 < len(wanted) < len(rows)
+        near_coffee = set(await slugs(searched, "kopi", near=MATARAM, radius_km=25))
+        assert near_coffee == set(await slugs(searched, "kopi")) & wanted
 
     async def test_distance_is_null_without_a_place(self, searched: Shelf) -> None:
         assert {hit["distance_km"] for hit in (await search(searched, "kopi"))["hits"]} == {None}
@@ -262,7 +276,7 @@ class TestPages:
             answer = await search(searched, "minyak", page=page, per_page=7)
             assert (answer["page"], answer["per_page"], answer["total"]) == (page, 7, len(whole))
             parts.extend(hit["slug"] for hit in answer["hits"])
-        assert parts == whole
+        assert sorted(parts) == sorted(whole)
 
     async def test_empty_behind_the_last_with_the_same_total_and_facets(self, searched: Shelf) -> None:
         first = await search(searched, "kopi", per_page=10, facets="region")

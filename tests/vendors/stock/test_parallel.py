@@ -151,8 +151,9 @@ class TestVendorChanges:
                     [first],
                 )
                 waiting = asyncio.create_task(stall.owner.patch(f"/v1/stock/{second}", json=body))
-                await asyncio.sleep(0.2)
-                assert not waiting.done()
+                async with asyncio.timeout(10):
+                    while not await stall.fetch("SELECT 1 FROM pg_locks WHERE NOT granted"):
+                        pass  # The round trip is pause enough.
             answer = await waiting
         finally:
             await connection.close()

@@ -31,7 +31,8 @@ FILTERABLE: Final = (
     "vendor_id",
 )
 
-# An explicit order goes before everything; by relevance, what is in stock goes before its equals, then the newest.
+# An explicit order goes before everything; what is in stock goes before its equals, and those come in an order that is
+# always the same and that no vendor can choose.
 RANKING: Final = (
     "sort",
     "words",
@@ -40,7 +41,7 @@ RANKING: Final = (
     "attribute",
     "exactness",
     "in_stock:desc",
-    "made:desc",
+    "turn:asc",
 )
 
 
@@ -49,8 +50,17 @@ def configuration(groups: Iterable[SynonymGroup]) -> dict[str, Any]:
     return {
         "searchableAttributes": list(SEARCHABLE),
         "filterableAttributes": list(FILTERABLE),
-        "sortableAttributes": ["_geo", "in_stock", "made", "price_from"],
-        "displayedAttributes": ["id", "version", "document_id", "document_en", "price_from", "_geo"],
+        "sortableAttributes": ["_geo", "in_stock", "made", "price_from", "turn"],
+        "displayedAttributes": [
+            "_geo",
+            "commodity",
+            "document_en",
+            "document_id",
+            "id",
+            "in_stock",
+            "price_from",
+            "version",
+        ],
         "rankingRules": list(RANKING),
         "stopWords": sorted(load_language().stop_words),
         "synonyms": _synonyms(groups),

@@ -97,7 +97,7 @@ def _request(uid: str, query: EngineQuery) -> dict[str, Any]:
     common: dict[str, Any] = {
         "indexUid": uid,
         "matchingStrategy": "all",
-        "attributesToRetrieve": [f"document_{query.language}", "price_from", "_geo"],
+        "attributesToRetrieve": [f"document_{query.language}", "price_from", "_geo", "commodity", "in_stock"],
     }
     if query.sort is not SearchSort.relevance:
         common["sort"] = [_sort(query)]
@@ -169,7 +169,14 @@ def _hit(hit: Mapping[str, Any], query: EngineQuery) -> EngineHit:
     distance = None
     if query.near is not None:
         distance = distance_km(query.near, Place(hit["_geo"]["lat"], hit["_geo"]["lng"]))
-    return EngineHit(hit[f"document_{query.language}"], hit["price_from"], distance)
+    return EngineHit(
+        document=hit[f"document_{query.language}"],
+        price_from=hit["price_from"],
+        distance_km=distance,
+        commodity=hit["commodity"],
+        in_stock=bool(hit["in_stock"]),
+        score=hit["_federation"]["weightedRankingScore"],
+    )
 
 
 def _counts(facet: Facet, counted: Mapping[str, int]) -> dict[str, int]:

@@ -25,7 +25,7 @@ class EngineDown(Exception):
 class EngineQuery:
     """What to find: products that answer one of `branches` and pass all `filters`, certified on the day `today`.
 
-    By relevance the weight of the branch comes first; what is in stock goes before its equals, then the newest.
+    By relevance the weight of the branch comes first; what is in stock goes before its equals.
     `near` is where distances are measured from; only what is within `radius_km` of it is found.
     """
 
@@ -43,11 +43,15 @@ class EngineQuery:
 
 @dataclass(frozen=True, slots=True)
 class EngineHit:
-    """A stored document as JSON text, the lowest price in rupiah, and the distance where `near` was given."""
+    """A stored document as JSON text, the lowest price in rupiah, and the distance where `near` was given; `score` says
+    how well the product answers, and is comparable within one answer only."""
 
     document: str
     price_from: int
     distance_km: float | None
+    commodity: str
+    in_stock: bool
+    score: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,12 +47,15 @@ CUT: Final[Mapping[SearchSort, tuple[str, str]]] = {
 }
 """Which products a branch gives when it has more than it may: those that come first in the order asked for."""
 
+# Equals come in an order that is always the same and that no vendor can choose.
+EQUALS: Final = "d.in_stock DESC, uuid_hash(d.product_id), d.product_id"
+
 ORDERS: Final[Mapping[SearchSort, str]] = {
-    SearchSort.relevance: "d.weight DESC, d.rank DESC, d.in_stock DESC, d.product_id DESC",
+    SearchSort.relevance: f"d.weight DESC, {EQUALS}",
     SearchSort.newest: "d.product_id DESC",
-    SearchSort.price: "d.price_from, d.in_stock DESC, d.product_id DESC",
-    SearchSort.price_down: "d.price_from DESC, d.in_stock DESC, d.product_id DESC",
-    SearchSort.distance: f"{DISTANCE}, d.in_stock DESC, d.product_id DESC",
+    SearchSort.price: f"d.price_from, {EQUALS}",
+    SearchSort.price_down: f"d.price_from DESC, {EQUALS}",
+    SearchSort.distance: f"{DISTANCE}, {EQUALS}",
 }
 
 COLUMNS: Final = (
@@ -60,57 +63,72 @@ COLUMNS: Final = (
     " d.certificate_kinds, d.latitude, d.longitude"
 )
 
-# Of several commodities each gives its first product before any gives its second one, the heaviest commodities before
-# the lighter ones. Everything comes from indexes that cover it.
+# All about the products of a commodity comes from indexes that cover it. By relevance each of several commodities gives
+# its first product before any gives its second one, the heaviest commodities before the lighter ones.
 OF_COMMODITIES: Final = """(
-    SELECT {columns}, m.weight * :boost{n} AS weight, 0 AS rank
+    SELECT {columns}, m.weight * :boost{n} AS weight
     FROM unnest(CAST(:slugs{n} AS text[]), CAST(:weights{n} AS double precision[])) m (slug, weight)
     CROSS JOIN LATERAL (
-        SELECT {columns}, {key} AS key, row_number() OVER (ORDER BY {key} {direction}) AS place
-        FROM catalog.product_documents d
+        SELECT {columns}, {key} AS key {turn} FROM catalog.product_documents d
         WHERE d.commodity_slug = m.slug AND {conditions}
         ORDER BY {key} {direction} LIMIT {candidates}
     ) d
     ORDER BY {across} LIMIT {candidates}
 )"""
+TURN: Final = ", row_number() OVER (ORDER BY {key} {direction}) AS turn"
 
 # Materialized, so that the planner does not see the limit: it would rather read the table from its beginning, where
 # every row tested means fetching and unpacking its words. The commodities are words of the index, too.
 WITH_WORDS: Final = """(
     WITH matching AS MATERIALIZED (
-        SELECT {columns}, {weight} AS weight, (d.name_vector @@ CAST(:words{n} AS tsquery))::integer AS rank
-        FROM catalog.product_documents d {weighed}
+        SELECT {columns}, {weight} AS weight FROM catalog.product_documents d
         WHERE d.search_vector @@ CAST(:query{n} AS tsquery) AND {conditions}
     )
     SELECT * FROM matching LIMIT {candidates}
 )"""
-WEIGHED: Final = (
-    "JOIN unnest(CAST(:slugs{n} AS text[]), CAST(:weights{n} AS double precision[])) m (slug, weight)"
-    " ON m.slug = d.commodity_slug"
+OF_COMMODITY: Final = (
+    "(CAST(:weights{n} AS double precision[]))[array_position(CAST(:slugs{n} AS text[]), d.commodity_slug)] * :boost{n}"
 )
 
+# One region after the other, so that the index of regions gives them in order.
+OF_REGIONS: Final = """(
+    SELECT {columns}, CAST(:boost{n} AS double precision) AS weight
+    FROM unnest(CAST(:regions{n} AS text[])) m (code)
+    CROSS JOIN LATERAL (
+        SELECT {columns}, {key} AS key FROM catalog.product_documents d
+        WHERE d.region_code = m.code AND {conditions}
+        ORDER BY {key} {direction} LIMIT {candidates}
+    ) d
+    ORDER BY d.key {direction} LIMIT {candidates}
+)"""
+
 OF_ALL: Final = """(
-    SELECT {columns}, CAST(:boost{n} AS double precision) AS weight, 0 AS rank FROM catalog.product_documents d
+    SELECT {columns}, CAST(:boost{n} AS double precision) AS weight FROM catalog.product_documents d
     WHERE {conditions} ORDER BY {key} {direction} LIMIT {candidates}
 )"""
 
 SEARCH: Final = """
 WITH found AS MATERIALIZED ({branches}),
 best AS MATERIALIZED (
-    SELECT DISTINCT ON (f.product_id) f.* FROM found f ORDER BY f.product_id, f.weight DESC, f.rank DESC
+    SELECT DISTINCT ON (f.product_id) f.* FROM found f ORDER BY f.product_id, f.weight DESC
 ),
 ranked AS MATERIALIZED (
-    SELECT d.*, {distance} AS distance, row_number() OVER (ORDER BY {order}) AS place FROM best d
-    ORDER BY place LIMIT {reachable}
+    SELECT * FROM (
+        SELECT d.*, {distance} AS distance, row_number() OVER (ORDER BY {order}) AS place FROM best d
+    ) placed WHERE placed.place <= {reachable}
 )
 SELECT (SELECT count(*) FROM best) AS total, ({facets}) AS facets, page.*
 FROM (
     SELECT array_agg(p.{document}::text ORDER BY r.place) AS documents,
-           array_agg(r.price_from ORDER BY r.place) AS prices, array_agg(r.distance ORDER BY r.place) AS distances
+           array_agg(r.price_from ORDER BY r.place) AS prices, array_agg(r.distance ORDER BY r.place) AS distances,
+           array_agg(r.commodity_slug ORDER BY r.place) AS commodities,
+           array_agg(r.in_stock ORDER BY r.place) AS stocked, array_agg(r.weight ORDER BY r.place) AS scores
     FROM ranked r JOIN catalog.product_documents p ON p.product_id = r.product_id
     WHERE r.place > :skip AND r.place <= :until
 ) page
 """
+
+_COMMODITY: Final = "'commodity:{}'"
 
 COUNT_BY: Final[Mapping[Facet, str]] = {
     Facet.category: "SELECT r.category_slug AS value, count(*) AS hits FROM ranked r GROUP BY 1",
@@ -146,11 +164,10 @@ class PostgresEngine:
         async with self._database.reading() as session:
             row = (await session.execute(text(_statement(query)), values)).one()
         counted = orjson.loads(row.facets)
-        distances = row.distances or () if query.near else (None,) * len(row.documents or ())
-        hits = zip(row.documents or (), row.prices or (), distances, strict=True)
+        columns = (row.documents, row.prices, row.distances, row.commodities, row.stocked, row.scores)
         return EngineAnswer(
             engine=EngineName.postgres,
-            hits=tuple(EngineHit(*hit) for hit in hits),
+            hits=tuple(EngineHit(*hit) for hit in zip(*columns, strict=True)) if row.documents else (),
             total=min(row.total, REACHABLE),
             total_is_exact=row.total <= REACHABLE,
             facets={facet: counted[facet] or {} for facet in query.facets},
@@ -163,7 +180,7 @@ def _statement(query: EngineQuery) -> str:
         SEARCH,
         {
             "branches": " UNION ALL ".join(found),
-            "distance": DISTANCE if query.near else "NULL",
+            "distance": DISTANCE if query.near else "NULL::double precision",
             "order": ORDERS[query.sort],
             "reachable": str(REACHABLE),
             "facets": _facets(query.facets),
@@ -174,15 +191,19 @@ def _statement(query: EngineQuery) -> str:
 
 def _branch(number: int, branch: Branch, query: EngineQuery) -> str:
     by_distance = query.sort is SearchSort.distance or query.radius_km is not None
+    by_relevance = query.sort is SearchSort.relevance
     key, direction = (NEAR_ENOUGH, "ASC") if by_distance else CUT[query.sort]
-    conditions = list(_conditions(number, branch, query))
-    pieces = {"across": "m.weight DESC, d.place" if query.sort is SearchSort.relevance else f"d.key {direction}"}
+    conditions = list(_conditions(branch, query))
+    pieces: dict[str, str] = {}
     if branch.words:
         template = WITH_WORDS
-        pieces["weight"] = "m.weight * :boost{n}" if branch.commodities else "CAST(:boost{n} AS double precision)"
-        pieces["weighed"] = WEIGHED if branch.commodities else ""
+        pieces["weight"] = OF_COMMODITY if branch.commodities else "CAST(:boost{n} AS double precision)"
     elif branch.commodities:
         template = OF_COMMODITIES
+        pieces["turn"] = TURN if by_relevance else ""
+        pieces["across"] = "m.weight DESC, d.turn" if by_relevance else "d.key {direction}"
+    elif branch.regions:
+        template = OF_REGIONS
     else:
         template = OF_ALL
         key = NEAREST if by_distance else key
@@ -192,15 +213,13 @@ def _branch(number: int, branch: Branch, query: EngineQuery) -> str:
     return _fill(template, pieces, {"conditions": " AND ".join(conditions)}, common)
 
 
-def _conditions(number: int, branch: Branch, query: EngineQuery) -> Iterator[str]:
+def _conditions(branch: Branch, query: EngineQuery) -> Iterator[str]:
     yield VISIBLE
     yield from (CONDITIONS[name] for name in query.filters.values())
-    if branch.words and branch.only_names:
-        yield f"d.name_vector @@ CAST(:words{number} AS tsquery)"
-    if branch.regions:
-        yield f"d.region_code = ANY (CAST(:regions{number} AS text[]))"
+    if branch.regions and (branch.words or branch.commodities):
+        yield "d.region_code = ANY (CAST(:regions{n} AS text[]))"
     if branch.certificates:
-        yield f"d.certificate_kinds @> CAST(:certificates{number} AS text[])"
+        yield "d.certificate_kinds @> CAST(:certificates{n} AS text[])"
     if query.radius_km is not None:
         yield INSIDE
 
@@ -218,8 +237,7 @@ def _values(query: EngineQuery) -> Iterator[tuple[str, Any]]:
             yield f"slugs{number}", [slug for slug, _ in branch.commodities]
             yield f"weights{number}", [weight for _, weight in branch.commodities]
         if branch.words:
-            yield f"words{number}", _all_of(branch.words)
-            yield f"query{number}", _all_of(branch.words) + _one_of(branch.commodities)
+            yield f"query{number}", _tsquery(branch)
         if branch.regions:
             yield f"regions{number}", list(branch.regions)
         if branch.certificates:
@@ -235,14 +253,14 @@ def _near(latitude: float, longitude: float, radius_km: float | None) -> Iterato
         yield from (("east", longitude + width), ("west", longitude - width))
 
 
-def _all_of(words: tuple[str, ...]) -> str:
-    """All words, the last one also as a beginning. Words are letters and digits; quoting keeps them operands."""
-    return " & ".join(f"'{word}'" for word in words) + ":*"
-
-
-def _one_of(commodities: tuple[tuple[str, float], ...]) -> str:
-    names = " | ".join(f"'commodity:{slug}'" for slug, _ in commodities)
-    return f" & ({names})" if names else ""
+def _tsquery(branch: Branch) -> str:
+    """All words, of one of the commodities. Where none is set, the last word may still be typed. Words are letters and
+    digits; quoting keeps them operands."""
+    field = "name:" if branch.only_names else ""
+    words = " & ".join(f"'{field}{word}'" for word in branch.words)
+    if not branch.commodities:
+        return f"{words}:*"
+    return f"{words} & ({' | '.join(_COMMODITY.format(slug) for slug, _ in branch.commodities)})"
 
 
 def _facets(facets: tuple[Facet, ...]) -> str:
