@@ -201,9 +201,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, on_validation)
     app.add_exception_handler(HTTPException, on_http)
     app.add_exception_handler(PoolTimeout, on_unavailable)
-    app.add_exception_handler(ConnectionError, on_unavailable)
-    app.add_exception_handler(pg.InterfaceError, on_unavailable)
-    app.add_exception_handler(pg.PostgresError, on_unavailable)
+    for transient in (*TRANSIENT, TimeoutError):
+        app.add_exception_handler(transient, on_unavailable)
     app.add_exception_handler(DBAPIError, on_database)
     app.add_exception_handler(ClientDisconnect, on_gone)
     app.add_exception_handler(Exception, on_bug)

@@ -43,9 +43,7 @@ class ServiceRoute(APIRoute):
             if reads_json:
                 await _check_body(request)
             if request.method in SAFE_METHODS:
-                async with request.app.state.database.reading() as session:
-                    request.state.session = session
-                    return await handle(request)
+                return await _read(request, handle)
             principal: Principal | None = request.state.principal
             key = idempotency.key_of(request)
             if key is None or principal is None or request.method != "POST":
@@ -54,6 +52,15 @@ class ServiceRoute(APIRoute):
                 return await _work_once(request, handle, str(principal.id), key)
 
         return serve
+
+
+async def _read(request: Request, handle: Handler) -> Response:
+    request.state.session = None
+    try:
+        return await handle(request)
+    finally:
+        if request.state.session is not None:
+            await request.state.session.close()
 
 
 async def _work(request: Request, handle: Handler) -> Response:
@@ -77,6 +84,8 @@ async def _work_once(request: Request, handle: Handler, principal: str, key: str
 
 
 def _check_query(request: Request, known: frozenset[str]) -> None:
+    if not request.scope["query_string"] and "\0" not in request.scope["path"]:
+        return
     if "%00" in request.url.query or "\0" in request.url.path:
         raise MalformedRequest(reason="the address holds a NUL byte")
     unknown = [name for name in request.query_params if name not in known]
@@ -127,6 +136,9 @@ def _uses(dependant: Dependant, call: object) -> bool:
 
 
 async def _session(request: Request) -> AsyncSession:
+    if request.state.session is None:
+        # A read that goes past SQLAlchemy needs none, so it is made for those who ask.
+        request.state.session = request.app.state.database.reading()
     session: AsyncSession = request.state.session
     return session
 

@@ -1,19 +1,18 @@
 """A market for tests: the whole application in process behind its gateway, on a database of its own."""
 
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from typing import Any
+from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
 
 import asyncpg
 from httpx import ASGITransport, AsyncClient
-from sqlalchemy import event
 
 from demo.accounts import PASSWORD
 from ishop.doctor import Finding, examine
 from ishop.market import Market, all_checks, assemble
 from ishop.settings import Role
 from ishop.worker import drain_until_idle
+from tests.counting import counted_queries
 from tests.databases import TestDatabase
 
 BASE_URL = "http://market.test"
@@ -92,22 +91,9 @@ class TestMarket:
         finally:
             await connection.close()
 
-    @contextmanager
-    def count_queries(self) -> Iterator[list[str]]:
-        """Collects the statements that the services send meanwhile; BEGIN and COMMIT are not among them."""
-        statements: list[str] = []
-
-        def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-            statements.append(statement)
-
-        engines = [app.state.database.engine.sync_engine for app in self.market.services.values()]
-        for engine in engines:
-            event.listen(engine, "before_cursor_execute", note)
-        try:
-            yield statements
-        finally:
-            for engine in engines:
-                event.remove(engine, "before_cursor_execute", note)
+    def count_queries(self) -> AbstractContextManager[list[str]]:
+        """Collects the statements that the services send meanwhile."""
+        return counted_queries(app.state.database for app in self.market.services.values())
 
 
 @asynccontextmanager

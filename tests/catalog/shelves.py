@@ -1,14 +1,13 @@
 """The catalog service on a demo market of its own, asked directly, and the worker behind it."""
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 from fastapi import FastAPI
 from httpx import ASGITransport, AsyncClient, Response
-from sqlalchemy import event
 
 from ishop.database import Database
 from ishop.doctor import Finding, examine
@@ -18,6 +17,7 @@ from ishop.settings import Role, Settings
 from ishop.worker import drain_until_idle
 from services.catalog.app import create_app, register_jobs
 from services.catalog.checks import CHECKS
+from tests.counting import counted_queries
 from tests.databases import TestDatabase
 
 SOLD_OUT = """
@@ -102,20 +102,9 @@ class Shelf:
         """What the checks of this service find."""
         return [finding for finding in await examine(self._connection, CHECKS) if finding.offenders]
 
-    @contextmanager
-    def count_queries(self) -> Iterator[list[str]]:
-        """Collects the statements that the service sends meanwhile; BEGIN and COMMIT are not among them."""
-        statements: list[str] = []
-
-        def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-            statements.append(statement)
-
-        engine = self.database.engine.sync_engine
-        event.listen(engine, "before_cursor_execute", note)
-        try:
-            yield statements
-        finally:
-            event.remove(engine, "before_cursor_execute", note)
+    def count_queries(self) -> AbstractContextManager[list[str]]:
+        """Collects the statements that the service sends meanwhile."""
+        return counted_queries([self.database])
 
 
 @asynccontextmanager

@@ -1,8 +1,8 @@
 """A small market around the orders service: vendors with goods, and the doors of everybody who may knock."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import date
 from itertools import count
@@ -12,7 +12,6 @@ from uuid import UUID, uuid4
 import asyncpg
 from fastapi import FastAPI
 from httpx import ASGITransport, AsyncClient, Response
-from sqlalchemy import event
 
 from ishop.auth import Principal, Signer
 from ishop.doctor import Finding, examine
@@ -21,6 +20,7 @@ from ishop.settings import Role
 from services.orders.app import create_app
 from services.orders.checks import CHECKS
 from services.vendors.checks import CHECKS as STOCK_CHECKS
+from tests.counting import counted_queries
 from tests.databases import TestDatabase
 
 SHIP_TO = {
@@ -257,20 +257,9 @@ class Shop:
         found = await examine(self._connection, (*CHECKS, *STOCK_CHECKS))
         return [finding for finding in found if finding.offenders]
 
-    @contextmanager
-    def count_queries(self) -> Iterator[list[str]]:
-        """Collects the statements that the service sends meanwhile; BEGIN and COMMIT are not among them."""
-        statements: list[str] = []
-
-        def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-            statements.append(statement)
-
-        engine = self.app.state.database.engine.sync_engine
-        event.listen(engine, "before_cursor_execute", note)
-        try:
-            yield statements
-        finally:
-            event.remove(engine, "before_cursor_execute", note)
+    def count_queries(self) -> AbstractContextManager[list[str]]:
+        """Collects the statements that the service sends meanwhile."""
+        return counted_queries([self.app.state.database])
 
 
 def order_body(lines: Iterable[tuple[UUID | str, Any]], **more: Any) -> dict[str, Any]:

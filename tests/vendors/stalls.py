@@ -1,7 +1,7 @@
 """Two vendors with stock, the service in front of it, and the doors of everybody who may knock."""
 
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
 from itertools import count
 from typing import Any
 from uuid import UUID
@@ -9,7 +9,6 @@ from uuid import UUID
 import asyncpg
 from fastapi import FastAPI
 from httpx import ASGITransport, AsyncClient
-from sqlalchemy import event
 
 from ishop.auth import Principal, Signer
 from ishop.doctor import Finding, examine
@@ -17,6 +16,7 @@ from ishop.service import Runtime
 from ishop.settings import Role
 from services.vendors.app import create_app
 from services.vendors.checks import CHECKS
+from tests.counting import counted_queries
 from tests.databases import TestDatabase
 
 OWN, OTHER = "gula-lestari", "kelor-rinjani"
@@ -141,20 +141,9 @@ class Stall:
         async with self._pools[Role.migrator].acquire() as connection:
             return [finding for finding in await examine(connection, CHECKS) if finding.offenders]
 
-    @contextmanager
-    def count_queries(self) -> Iterator[list[str]]:
-        """Collects the statements that the service sends meanwhile; BEGIN and COMMIT are not among them."""
-        statements: list[str] = []
-
-        def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-            statements.append(statement)
-
-        engine = self.app.state.database.engine.sync_engine
-        event.listen(engine, "before_cursor_execute", note)
-        try:
-            yield statements
-        finally:
-            event.remove(engine, "before_cursor_execute", note)
+    def count_queries(self) -> AbstractContextManager[list[str]]:
+        """Collects the statements that the service sends meanwhile."""
+        return counted_queries([self.app.state.database])
 
     async def _as(self, role: Role, sql: str, *values: object) -> list[asyncpg.Record]:
         rows: list[asyncpg.Record] = await self._pools[role].fetch(sql, *values)

@@ -9,6 +9,7 @@ import orjson
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from ishop.database import Database
 from ishop.errors import Language, NotFound
 from services.catalog.products.filters import CONDITIONS, VISIBLE, ProductFilters, is_id
 from services.catalog.products.schemas import Sort
@@ -35,7 +36,7 @@ DOCUMENT: Final = {"id": "d.document_id::text AS document", "en": "d.document_en
 
 # The stock is read from the vendors' published view with the document, so that the page tells what is there now.
 DETAIL: Final = """
-    SELECT {document}, d.version, d.certified_until >= :today AS certified, s.stock
+    SELECT {document}, d.version, d.certified_until >= $2 AS certified, s.stock
     FROM catalog.product_documents d
     CROSS JOIN LATERAL (
         SELECT json_object_agg(k.id, t.available)::text AS stock
@@ -45,9 +46,9 @@ DETAIL: Final = """
     WHERE {key}
 """
 DETAILS: Final = {
-    (language, key): text(DETAIL.replace("{document}", document).replace("{key}", condition))
+    (language, key): DETAIL.replace("{document}", document).replace("{key}", condition)
     for language, document in DOCUMENT.items()
-    for key, condition in (("id", "d.product_id = CAST(:key AS uuid)"), ("slug", "d.slug = :key"))
+    for key, condition in (("id", "d.product_id = CAST($1::text AS uuid)"), ("slug", "d.slug = $1"))
 }
 
 
@@ -61,10 +62,10 @@ class StoredProduct:
     available: dict[str, int]
 
 
-async def get_product(session: AsyncSession, id_or_slug: str, language: Language, today: date) -> StoredProduct:
+async def get_product(database: Database, id_or_slug: str, language: Language, today: date) -> StoredProduct:
     """The product, whether its certificates are valid or not; NotFound where none is published under that name."""
     statement = DETAILS[language, "id" if is_id(id_or_slug) else "slug"]
-    row = (await session.execute(statement, {"key": id_or_slug, "today": today})).one_or_none()
+    row = await database.fetch_row(statement, id_or_slug, today)
     if row is None:
         raise NotFound
     document, version, certified, stock = row

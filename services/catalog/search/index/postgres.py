@@ -39,9 +39,11 @@ IN_THE_BOX: Final = "point(d.longitude, d.latitude) <@ box(point(:east, :north),
 NEAREST: Final = "point(d.longitude, d.latitude) <-> point(:longitude, :latitude)"
 NEAR_ENOUGH: Final = "power(d.latitude - :latitude, 2) + power(d.longitude - :longitude, 2)"
 
+BY_AGE: Final = "d.product_id"
+
 CUT: Final[Mapping[SearchSort, tuple[str, str]]] = {
-    SearchSort.relevance: ("d.product_id", "DESC"),
-    SearchSort.newest: ("d.product_id", "DESC"),
+    SearchSort.relevance: (BY_AGE, "DESC"),
+    SearchSort.newest: (BY_AGE, "DESC"),
     SearchSort.price: ("d.price_from", "ASC"),
     SearchSort.price_down: ("d.price_from", "DESC"),
 }
@@ -90,7 +92,7 @@ OF_COMMODITY: Final = (
     "(CAST(:weights{n} AS double precision[]))[array_position(CAST(:slugs{n} AS text[]), d.commodity_slug)] * :boost{n}"
 )
 
-# One region after the other, so that the index of regions gives them in order.
+# One region after the other, because the index of regions has the newest products of each in order.
 OF_REGIONS: Final = """(
     SELECT {columns}, CAST(:boost{n} AS double precision) AS weight
     FROM unnest(CAST(:regions{n} AS text[])) m (code)
@@ -193,7 +195,10 @@ def _branch(number: int, branch: Branch, query: EngineQuery) -> str:
     by_distance = query.sort is SearchSort.distance or query.radius_km is not None
     by_relevance = query.sort is SearchSort.relevance
     key, direction = (NEAR_ENOUGH, "ASC") if by_distance else CUT[query.sort]
+    by_region = branch.regions and not branch.words and not branch.commodities and key == BY_AGE
     conditions = list(_conditions(branch, query))
+    if branch.regions and not by_region:
+        conditions.append("d.region_code = ANY (CAST(:regions{n} AS text[]))")
     pieces: dict[str, str] = {}
     if branch.words:
         template = WITH_WORDS
@@ -202,7 +207,7 @@ def _branch(number: int, branch: Branch, query: EngineQuery) -> str:
         template = OF_COMMODITIES
         pieces["turn"] = TURN if by_relevance else ""
         pieces["across"] = "m.weight DESC, d.turn" if by_relevance else "d.key {direction}"
-    elif branch.regions:
+    elif by_region:
         template = OF_REGIONS
     else:
         template = OF_ALL
@@ -216,8 +221,6 @@ def _branch(number: int, branch: Branch, query: EngineQuery) -> str:
 def _conditions(branch: Branch, query: EngineQuery) -> Iterator[str]:
     yield VISIBLE
     yield from (CONDITIONS[name] for name in query.filters.values())
-    if branch.regions and (branch.words or branch.commodities):
-        yield "d.region_code = ANY (CAST(:regions{n} AS text[]))"
     if branch.certificates:
         yield "d.certificate_kinds @> CAST(:certificates{n} AS text[])"
     if query.radius_km is not None:

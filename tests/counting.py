@@ -1,0 +1,40 @@
+"""Counts the statements that a service sends, on both of its ways to the database."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import asyncpg
+from sqlalchemy import event
+
+from ishop.database import Database
+
+
+@contextmanager
+def counted_queries(databases: Iterable[Database]) -> Iterator[list[str]]:
+    """Collects the statements sent meanwhile; BEGIN and COMMIT are not among them."""
+    statements: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        statements.append(statement)
+
+    observed = list(databases)
+    for database in observed:
+        event.listen(database.engine.sync_engine, "before_cursor_execute", note)
+        setattr(database, "fetch_row", _noting(database, statements))  # noqa: B010 - it stays the real one, seen.
+    try:
+        yield statements
+    finally:
+        for database in observed:
+            event.remove(database.engine.sync_engine, "before_cursor_execute", note)
+            delattr(database, "fetch_row")
+
+
+def _noting(database: Database, statements: list[str]) -> Any:
+    fetch_row = database.fetch_row
+
+    async def noted(sql: str, *values: object) -> asyncpg.Record | None:
+        statements.append(sql)
+        return await fetch_row(sql, *values)
+
+    return noted
