@@ -14,6 +14,8 @@ IDENTITY: Final = "identity"
 
 KIB: Final = 1024
 MIB: Final = 1024 * KIB
+ORDER: Final = 256 * KIB
+"""1,000 lines of 100 bytes, twice over. What may be longer costs more to refuse than to serve."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,22 +48,22 @@ ROUTES: Final = (
     Route("GET", "/v1/stock/{sku_id}", VENDORS),
     Route("PATCH", "/v1/stock/{sku_id}", VENDORS),
     Route("GET", "/v1/stock/{sku_id}/movements", VENDORS),
-    Route("POST", "/v1/stock/batch", VENDORS, body_limit=4 * MIB),
+    Route("POST", "/v1/stock/batch", VENDORS, body_limit=2 * MIB),
     # Who calls
     Route("POST", "/v1/auth/register", IDENTITY, body_limit=16 * KIB, signs_in=True),
     Route("POST", "/v1/auth/token", IDENTITY, body_limit=16 * KIB, signs_in=True),
     Route("GET", "/v1/me", IDENTITY),
     # Buy
-    Route("POST", "/v1/orders/preview", ORDERS),
-    Route("POST", "/v1/orders", ORDERS),
+    Route("POST", "/v1/orders/preview", ORDERS, body_limit=ORDER),
+    Route("POST", "/v1/orders", ORDERS, body_limit=ORDER),
     Route("GET", "/v1/orders", ORDERS),
     Route("GET", "/v1/orders/{order_id}", ORDERS),
     Route("POST", "/v1/orders/{order_id}/cancel", ORDERS),
     Route("POST", "/v1/orders/{order_id}/payments", ORDERS),
     # Buy for an organization
     Route("GET", "/v1/organizations", ORDERS),
-    Route("POST", "/v1/bulk-orders/preview", ORDERS, body_limit=4 * MIB),
-    Route("POST", "/v1/bulk-orders", ORDERS, body_limit=4 * MIB),
+    Route("POST", "/v1/bulk-orders/preview", ORDERS, body_limit=ORDER),
+    Route("POST", "/v1/bulk-orders", ORDERS, body_limit=ORDER),
     Route("GET", "/v1/bulk-orders", ORDERS),
     Route("GET", "/v1/bulk-orders/{order_id}", ORDERS),
     # Sell: a producer's part of an order

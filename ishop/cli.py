@@ -72,7 +72,7 @@ async def up() -> None:
             if settings.env is Environment.development:
                 await _fill_where_empty(local)
             await _bring_index_up(local)
-            async with working_market(local) as market:
+            async with working_market(local, stop) as market:
                 await serve(market.gateway, door, stop, ready=lambda: welcome(local))
             say("Stopping.")
     say("Stopped. The data is kept; `ishop up` goes on with it.")
@@ -270,14 +270,12 @@ def _demo_market() -> ModuleType:
 
 
 async def _bring_index_up(settings: Settings) -> None:
-    """Fill the Meilisearch index when it is not what the database says, for example because it is new."""
-    if settings.meili_url is None:
-        return
+    """Build the Meilisearch index when it is new or made for other settings; other drift is left to the worker."""
     search = importlib.import_module("services.catalog.search.jobs")
     database = Database(settings, Role.catalog)
     try:
-        if await search.index_drift(settings, database):
-            await _reindex(settings)
+        with Bars() as show:
+            await search.reconcile(settings, database, show)
     finally:
         await database.close()
 

@@ -21,7 +21,7 @@ from starlette.responses import Response
 from ishop.errors import IdempotencyKeyRequired, IdempotencyKeyReused, RequestInFlight
 
 MAX_KEY_LENGTH = 255
-KEPT_HEADERS = ("content-type", "content-language", "etag", "location")
+KEPT_HEADERS = ("cache-control", "content-type", "content-language", "etag", "location")
 
 CLAIM = text("SELECT * FROM ops.claim_v1(:principal, :key, :request_hash)")
 ANSWER = text("SELECT ops.answer_v1(:principal, :key, :status, CAST(:headers AS jsonb), :body)")

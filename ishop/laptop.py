@@ -89,6 +89,8 @@ def _running(settings: Settings, home: Path) -> Settings | None:
     try:
         take_lock(home / "postgres.lock", "").close()
     except StartupError:
+        if not (home / "postgres.port").exists():
+            raise StartupError(f"The market in {home} is still starting; try again in a moment.") from None
         port = int((home / "postgres.port").read_text())
         return _local_settings(settings, home, load_secrets(home), port, _meilisearch_port(home))
     return None

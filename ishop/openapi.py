@@ -52,8 +52,8 @@ Not yours is 404, like not there.
 
 **Sign in** with `POST /v1/auth/token` and send `Authorization: Bearer …`. Access tokens live ten minutes.
 
-**Retry safely**: send an `Idempotency-Key` with every POST. The same key with the same request gets the first answer
-again (`Idempotency-Replayed: true`), with another request 422. Keys are kept for 7 days.
+**Retry safely**: send an `Idempotency-Key` with every POST and PATCH. The same key with the same request gets the first
+answer again (`Idempotency-Replayed: true`), with another request 422. Keys are kept for 7 days.
 
 **Lists** answer `items` and `next_cursor`; send it as `cursor` to go on. **Edits** carry `If-Match` with the `ETag` of
 what was read. **Money** is a whole number of rupiah. **Times** are UTC. Unknown fields and parameters are refused.
@@ -207,7 +207,7 @@ def _complete(operation: Document, method: str, calls: frozenset[Callable[..., A
     parameters = operation.setdefault("parameters", [])
     names = {parameter["name"].lower() for parameter in parameters}
     in_path = any(parameter["in"] == "path" for parameter in parameters)
-    keyed = method == "POST" and auth.signed_in in calls
+    keyed = method in {"POST", "PATCH"} and auth.signed_in in calls
     key_required = idempotency.required_key in calls
     if auth.signed_in in calls:
         operation["security"] = [{SECURITY_SCHEME: []}]

@@ -37,6 +37,7 @@ CLIENT_GONE = 499
 """For the access log only: the caller hung up before its request was complete, and nobody reads the answer."""
 
 MEDIA_TYPE = "application/problem+json"
+MAX_ERRORS = 100
 POINTER_ESCAPES = str.maketrans({"~": "~0", "/": "~1"})
 # Lock waits, deadlocks, serialization failures, shutdowns and lost connections: worth another try, nothing was written.
 TRANSIENT = (
@@ -49,16 +50,8 @@ TRANSIENT = (
     pg.PostgresConnectionError,
     pg.InterfaceError,
     pg.IdleInTransactionSessionTimeoutError,
-    ConnectionError,
+    OSError,  # No route, no name, no answer.
 )
-
-
-class FieldError(Schema):
-    """One wrong part of a request."""
-
-    pointer: str = Field(examples=["/lines/3/quantity"])
-    code: str = Field(examples=["greater_than_equal"])
-    detail: str
 
 
 class Problem(Schema):
@@ -135,17 +128,20 @@ def from_validation(problems: Sequence[Mapping[str, Any]]) -> AppError:
         return MalformedRequest(reason=f"the JSON is broken near byte {first['loc'][-1]}")
     if tuple(first["loc"]) == ("body",) and isinstance(first.get("input"), bytes):
         return UnsupportedMediaType(expected="application/json")
-    return InvalidRequest(
-        errors=[
-            {
-                "pointer": pointer(problem["loc"][1:]),
-                "in": problem["loc"][0],
-                "code": problem["type"],
-                "detail": problem["msg"],
-            }
-            for problem in problems
-        ]
-    )
+    # A body of nothing but mistakes would be answered with ten times its size.
+    errors = [
+        {
+            "pointer": pointer(problem["loc"][1:]),
+            "in": problem["loc"][0],
+            "code": problem["type"],
+            "detail": problem["msg"],
+        }
+        for problem in problems[:MAX_ERRORS]
+    ]
+    if len(problems) > MAX_ERRORS:
+        more = len(problems) - MAX_ERRORS
+        errors.append({"pointer": "", "in": first["loc"][0], "code": "more_errors", "detail": f"And {more} more."})
+    return InvalidRequest(errors=errors)
 
 
 def from_database(error: DBAPIError) -> AppError:

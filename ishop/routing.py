@@ -17,7 +17,7 @@ from starlette.responses import Response
 from ishop import idempotency
 from ishop.auth import Principal, signed_in
 from ishop.errors import InvalidRequest, Language, MalformedRequest, Unauthenticated, UnsupportedMediaType
-from ishop.problems import language_of
+from ishop.problems import MAX_ERRORS, language_of
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -46,7 +46,7 @@ class ServiceRoute(APIRoute):
                 return await _read(request, handle)
             principal: Principal | None = request.state.principal
             key = idempotency.key_of(request)
-            if key is None or principal is None or request.method != "POST":
+            if key is None or principal is None:
                 return await _work(request, handle)
             async with request.app.state.gates.passing(str(principal.id), key):
                 return await _work_once(request, handle, str(principal.id), key)
@@ -88,7 +88,7 @@ def _check_query(request: Request, known: frozenset[str]) -> None:
         return
     if "%00" in request.url.query or "\0" in request.url.path:
         raise MalformedRequest(reason="the address holds a NUL byte")
-    unknown = [name for name in request.query_params if name not in known]
+    unknown = [name for name in request.query_params if name not in known][:MAX_ERRORS]
     if unknown:
         raise InvalidRequest(
             errors=[

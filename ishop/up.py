@@ -45,6 +45,7 @@ def listen(settings: Settings) -> socket.socket:
     door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         door.bind((settings.host, settings.port))
+        door.listen()
     except OSError as error:
         door.close()
         raise StartupError(
@@ -83,17 +84,21 @@ async def serve(app: ASGIApp, door: socket.socket, stop: asyncio.Event, *, ready
 
 
 @asynccontextmanager
-async def working_market(settings: Settings) -> AsyncIterator[Market]:
-    """The market with its worker, both in this process; the worker finishes its jobs at the end."""
+async def working_market(settings: Settings, stop: asyncio.Event) -> AsyncIterator[Market]:
+    """The market with its worker, both in this process; the worker finishes its jobs at the end, or sets `stop`."""
     market = assemble(settings)
-    stop = asyncio.Event()
-    worker = asyncio.create_task(run_worker(settings.database_dsn(Role.worker), market.jobs, stop=stop))
+    ending = asyncio.Event()
+    worker = asyncio.create_task(run_worker(settings.database_dsn(Role.worker), market.jobs, stop=ending))
+    # A market whose worker died takes orders that nobody expires and changes that nobody indexes: it must end.
+    worker.add_done_callback(lambda _: stop.set())
     try:
         yield market
     finally:
-        stop.set()
-        await worker
-        await market.close()
+        ending.set()
+        try:
+            await worker
+        finally:
+            await market.close()
 
 
 async def work(settings: Settings, stop: asyncio.Event) -> None:

@@ -51,8 +51,10 @@ async def run_online() -> None:
     """Take the lock that keeps a second runner out, then migrate."""
     engine = create_async_engine(context.config.attributes["dsn"], poolclass=NullPool)
     async with engine.connect() as connection:
-        await connection.execute(text("SET lock_timeout = '5s'"))
+        # A second runner waits for the first, however long that takes; only the revisions' own locks are impatient.
         await connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": ONE_RUNNER_LOCK})
+        await connection.execute(text("SET lock_timeout = '5s'"))
+        await connection.execute(text("SET statement_timeout = '10min'"))
         await connection.commit()
         await connection.run_sync(run)
         await connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": ONE_RUNNER_LOCK})

@@ -56,8 +56,12 @@ BEGIN
     IF FOUND THEN
         RETURN QUERY SELECT true, true, NULL::integer, NULL::jsonb, NULL::bytea;
     ELSE
-        RETURN QUERY SELECT false, k.request_hash = p_request_hash, k.status, k.headers, k.body
-            FROM ops.idempotency_keys AS k WHERE k.principal = p_principal AND k.key = p_key;
+        -- Who does not know the request gets nothing of its answer: roles of other services may call this too.
+        RETURN QUERY SELECT false, true, k.status, k.headers, k.body FROM ops.idempotency_keys AS k
+            WHERE k.principal = p_principal AND k.key = p_key AND k.request_hash = p_request_hash;
+        IF NOT FOUND THEN
+            RETURN QUERY SELECT false, false, NULL::integer, NULL::jsonb, NULL::bytea;
+        END IF;
     END IF;
 END
 $$
@@ -70,7 +74,10 @@ $$
 --;
 CREATE FUNCTION ops.purge_idempotency_keys_v1() RETURNS bigint
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    WITH gone AS (DELETE FROM ops.idempotency_keys WHERE created_at < now() - interval '7 days' RETURNING 1)
+    WITH gone AS (
+        DELETE FROM ops.idempotency_keys WHERE (principal, key) IN (
+            SELECT principal, key FROM ops.idempotency_keys WHERE created_at < now() - interval '7 days' LIMIT 50000)
+        RETURNING 1)
     SELECT count(*) FROM gone
 $$
         """)

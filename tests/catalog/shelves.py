@@ -98,6 +98,10 @@ class Shelf:
         """Let the worker do all there is to do."""
         await drain_until_idle(self.settings.database_dsn(Role.worker), self.jobs)
 
+    async def schedule(self, name: str) -> None:
+        """Run what a schedule does at its time."""
+        await self.jobs.schedules[name].handler()
+
     async def broken(self) -> list[Finding]:
         """What the checks of this service find."""
         return [finding for finding in await examine(self._connection, CHECKS) if finding.offenders]

@@ -102,8 +102,11 @@ async def index_drift(settings: Settings, database: Database) -> list[str]:
     ]
 
 
-async def reconcile(settings: Settings, database: Database) -> None:
-    """Heal the index: what differs is written again, and an index that is missing or treated wrongly is rebuilt."""
+async def reconcile(settings: Settings, database: Database, progress: Progress) -> None:
+    """Heal the index: what differs is left to the worker, and an index that is missing or treated wrongly is rebuilt.
+
+    `progress` is told of a rebuild only.
+    """
     if settings.meili_url is None:
         return
     writer, uid = IndexWriter(settings), index_uid(settings)
@@ -111,7 +114,7 @@ async def reconcile(settings: Settings, database: Database) -> None:
         rebuild = await _misbuilt(writer, uid, session) is not None
         suspects = [] if rebuild else await _suspects(writer, uid, session)
     if rebuild:
-        await reindex(settings, database, lambda *_: None)
+        await reindex(settings, database, progress)
     elif suspects:
         async with database.writing() as session:
             await outbox.emit(session, PRODUCT_CHANGED, suspects)

@@ -1,7 +1,7 @@
 """What the worker does so that documents and index follow what changes; also the way in for the command line.
 
-`reindex(settings, database, progress)` and `index_drift(settings, database)` are called by `ishop reindex`, `ishop up`
-and `ishop doctor`; `database` is that of the catalog's role.
+`reindex(settings, database, progress)`, `reconcile(settings, database, progress)` and `index_drift(settings, database)`
+are called by `ishop reindex`, `ishop up` and `ishop doctor`; `database` is that of the catalog's role.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from ishop.settings import Settings
 from services.catalog.search import repository
 from services.catalog.search.indexing import follow, index_drift, reconcile, reindex
 
-__all__ = ["index_drift", "register", "reindex"]
+__all__ = ["index_drift", "reconcile", "register", "reindex"]
 
 REFRESHED_AT_ONCE: Final = 1000
 
@@ -49,7 +49,7 @@ def register(jobs: Jobs, settings: Settings, database: Database) -> None:
         await _refresh(database, product_ids)
 
     async def reconcile_index() -> None:
-        await reconcile(settings, database)
+        await reconcile(settings, database, lambda *_: None)
 
     jobs.on(STOCK_AVAILABILITY_CHANGED, stock_availability_changed)
     jobs.on(VENDOR_CHANGED, vendor_changed)

@@ -102,5 +102,5 @@ class Search:
             try:
                 return await self._meilisearch.search(query)
             except EngineDown:
-                pass  # Its own log line says why; the answer says which engine served it.
+                pass  # It has logged why; the answer says which engine served it.
         return await self._postgres.search(query)

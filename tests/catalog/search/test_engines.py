@@ -271,7 +271,7 @@ class TestFacets:
 class TestPages:
     async def test_give_every_hit_once(self, searched: Shelf) -> None:
         whole = [hit["slug"] for hit in (await search(searched, "minyak"))["hits"]]
-        parts = []
+        parts: list[str] = []
         for page in range(1, len(whole) // 7 + 2):
             answer = await search(searched, "minyak", page=page, per_page=7)
             assert (answer["page"], answer["per_page"], answer["total"]) == (page, 7, len(whole))

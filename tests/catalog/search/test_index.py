@@ -205,7 +205,7 @@ class TestDrift:
         assert await index_drift(indexed.settings, indexed.database) == [
             sentence.format(id=product_id, then=then, now=now)
         ]
-        await reconcile(indexed.settings, indexed.database)
+        await reconcile(indexed.settings, indexed.database, lambda *_: None)
         await indexed.work()
         assert await index_drift(indexed.settings, indexed.database) == []
 
@@ -213,7 +213,7 @@ class TestDrift:
         uid = index_uid(indexed.settings)
         IndexWriter(indexed.settings).delete(uid)
         assert await index_drift(indexed.settings, indexed.database) == [f"there is no index {uid}"]
-        await reconcile(indexed.settings, indexed.database)
+        await reconcile(indexed.settings, indexed.database, lambda *_: None)
         assert await index_drift(indexed.settings, indexed.database) == []
         assert indexed_versions(indexed) == await versions(indexed)
 
@@ -225,14 +225,14 @@ class TestDrift:
         assert await index_drift(indexed.settings, indexed.database) == [
             f"the index {uid} has other settings: synonyms"
         ]
-        await reconcile(indexed.settings, indexed.database)
+        await reconcile(indexed.settings, indexed.database, lambda *_: None)
         assert await index_drift(indexed.settings, indexed.database) == []
 
 
 class TestWithoutMeilisearch:
     async def test_nothing_drifts_and_nothing_is_reconciled(self, shared_shelf: Shelf) -> None:
         assert await index_drift(shared_shelf.settings, shared_shelf.database) == []
-        await reconcile(shared_shelf.settings, shared_shelf.database)
+        await reconcile(shared_shelf.settings, shared_shelf.database, lambda *_: None)
 
     async def test_postgres_answers_at_once_when_nobody_listens(self, shelf: Shelf) -> None:
         settings = shelf.settings.model_copy(update={"meili_url": "http://127.0.0.1:9"})

@@ -5,6 +5,7 @@ itself: commodities are a filter, and only words that no commodity explains are 
 are exact.
 """
 
+import logging
 import socket
 import time
 from collections.abc import Iterator, Mapping
@@ -26,6 +27,8 @@ from services.catalog.search.indexed import MARKER, epoch_day, index_uid
 from services.catalog.search.places import Place, distance_km
 from services.catalog.search.plan import Branch
 from services.catalog.search.schemas import EngineName, Facet, SearchSort
+
+logger = logging.getLogger(__name__)
 
 TIMEOUT: Final = httpx.Timeout(1.0, connect=0.25, pool=0.25)
 LIMITS: Final = httpx.Limits(max_connections=32, max_keepalive_connections=32)
@@ -89,8 +92,14 @@ class MeilisearchEngine:
             answer.raise_for_status()
             return orjson.loads(answer.content)
         except (httpx.HTTPError, ValueError) as error:
+            logger.warning("Meilisearch does not answer, PostgreSQL searches meanwhile: %s", _reason(error))
             self._resting_until = time.monotonic() + REST_SECONDS
             raise EngineDown from error
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong in a word: texts of errors may hold what was searched for."""
+    return f"status {error.response.status_code}" if isinstance(error, httpx.HTTPStatusError) else type(error).__name__
 
 
 def _request(uid: str, query: EngineQuery) -> dict[str, Any]:
