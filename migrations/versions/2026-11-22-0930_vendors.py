@@ -91,7 +91,7 @@ CREATE TABLE vendors.certificates (
 --;
 COMMENT ON COLUMN vendors.certificates.valid_until IS 'Last day of validity, through 24:00 local; null is open-ended'
 --;
-CREATE INDEX ix_certificates_vendor_id ON vendors.certificates (vendor_id, kind)
+CREATE INDEX ix_certificates_vendor_id ON vendors.certificates (vendor_id, kind, product_id)
 --;
 CREATE TABLE vendors.stock (
     sku_id uuid CONSTRAINT pk_stock PRIMARY KEY,

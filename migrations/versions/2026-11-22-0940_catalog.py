@@ -172,7 +172,7 @@ CREATE SEQUENCE catalog.document_versions AS bigint
 
 OFFERS = """
 -- Until which day every certificate that a product's commodity needs is valid: null where one is missing today,
--- infinity where all are open-ended.
+-- infinity where all are open-ended. A renewal that follows on without a day between counts already.
 CREATE VIEW catalog.product_certification AS
     SELECT p.id AS product_id, p.vendor_id, p.commodity_id, p.status, r.certified_until
     FROM catalog.products p
@@ -181,9 +181,13 @@ CREATE VIEW catalog.product_certification AS
         SELECT CASE WHEN count(one.until) = count(*) THEN coalesce(min(one.until), 'infinity'::date) END AS certified_until
         FROM unnest(c.certificate_rules) AS rule
         CROSS JOIN LATERAL (
-            SELECT max(coalesce(x.valid_until, 'infinity'::date)) AS until FROM vendors.certificates_v1 x
-            WHERE x.vendor_id = p.vendor_id AND (x.product_id IS NULL OR x.product_id = p.id)
-              AND x.kind = ANY (string_to_array(rule, '|')) AND x.valid_from <= (now() AT TIME ZONE 'Asia/Makassar')::date
+            SELECT CASE WHEN upper_inf(span) THEN 'infinity'::date ELSE upper(span) - 1 END AS until
+            FROM (
+                SELECT range_agg(daterange(x.valid_from, x.valid_until, '[]')) AS days FROM vendors.certificates_v1 x
+                WHERE x.vendor_id = p.vendor_id AND (x.product_id IS NULL OR x.product_id = p.id)
+                  AND x.kind = ANY (string_to_array(rule, '|'))
+            ) held
+            LEFT JOIN LATERAL unnest(held.days) AS span ON span @> (now() AT TIME ZONE 'Asia/Makassar')::date
         ) one
     ) r
 --;

@@ -7,7 +7,7 @@ from typing import Final
 from services.catalog.search.domain import Understanding
 
 # A product that also carries the other words of the query, or comes from the place it names, goes before its equals and
-# may pass a commodity that is meant a little more, but nothing that is only related passes what is named.
+# may pass a commodity that is meant a little more.
 WITH_ITS_WORDS: Final = 1.2
 FROM_ITS_PLACE: Final = 1.15
 BY_ITS_NAME: Final = 0.9
@@ -23,6 +23,9 @@ SURE: Final = 0.8
 """What weighs less rests on a single word out of a longer name."""
 
 
+Commodities = tuple[tuple[str, float], ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Branch:
     """One way to answer a query. All that is set must hold; nothing set is any product.
@@ -33,7 +36,7 @@ class Branch:
     """
 
     boost: float = 1.0
-    commodities: tuple[tuple[str, float], ...] = ()
+    commodities: Commodities = ()
     words: tuple[str, ...] = ()
     only_names: bool = False
     regions: tuple[str, ...] = ()
@@ -44,32 +47,43 @@ EVERYTHING: Final[tuple[Branch, ...]] = (Branch(),)
 
 
 def branches(meaning: Understanding) -> tuple[Branch, ...]:
-    """The ways to answer; none where the query means nothing in this market, so that nothing is found, not noise."""
+    """The ways to answer; none where the query means nothing in this market, so that nothing is found, not noise.
+
+    What only moves products forward stands before the branches that it is a part of.
+    """
     if not meaning.commodities and not meaning.tokens:
         if not meaning.regions and not meaning.certificates:
             return ()
         return (Branch(regions=meaning.regions, certificates=meaning.certificates),)
-    named = Branch(boost=BY_ITS_NAME, words=meaning.tokens, only_names=True)
+    named = _placed(Branch(boost=BY_ITS_NAME, words=meaning.tokens, only_names=True), meaning)
     if not meaning.commodities:
-        return (*_placed(named, meaning), *_placed(Branch(boost=BY_ITS_TEXT, words=meaning.tokens), meaning))
-    meant = Branch(commodities=meaning.commodities)
-    if not meaning.unexplained:
-        return tuple(_placed(meant, meaning))
-    worded = replace(meant, boost=WITH_ITS_WORDS, words=meaning.unexplained)
-    return (*_placed(meant, meaning), *_placed(worded, meaning), *_placed(named, meaning))
+        return (*named, *_placed(Branch(boost=BY_ITS_TEXT, words=meaning.tokens), meaning))
+    meant, related = _meant_and_related(meaning)
+    found = [*_placed(Branch(commodities=meant), meaning)]
+    if meaning.unexplained:
+        worded = Branch(boost=WITH_ITS_WORDS, commodities=meant, words=meaning.unexplained)
+        found = [*_placed(worded, meaning), *named, *found]
+    return (*found, Branch(commodities=related)) if related else tuple(found)
 
 
 def in_one_list(meaning: Understanding) -> tuple[Branch, ...]:
     """What a list shows that is sorted by something else than relevance: one branch, without what is only related,
     because that would come first as often as not. Words that no commodity explains decide where none is surely named.
     """
-    surest = max((weight for _, weight in meaning.commodities), default=0.0)
-    if surest and (surest >= SURE or not meaning.unexplained):
-        meant = tuple((slug, 1.0) for slug, weight in meaning.commodities if weight >= MEANT * surest)
-        return (Branch(commodities=meant),)
+    meant, _ = _meant_and_related(meaning)
+    if meant and (meant[0][1] >= SURE or not meaning.unexplained):
+        return (Branch(commodities=tuple((slug, 1.0) for slug, _ in meant)),)
     if meaning.tokens:
         return (Branch(words=meaning.tokens),)
     return branches(meaning)
+
+
+def _meant_and_related(meaning: Understanding) -> tuple[Commodities, Commodities]:
+    least = MEANT * max((weight for _, weight in meaning.commodities), default=0.0)
+    return (
+        tuple(pair for pair in meaning.commodities if pair[1] >= least),
+        tuple(pair for pair in meaning.commodities if pair[1] < least),
+    )
 
 
 def _placed(branch: Branch, meaning: Understanding) -> Iterator[Branch]:

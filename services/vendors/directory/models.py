@@ -88,7 +88,7 @@ class Certificate(Base):
     __tablename__ = "certificates"
     __table_args__ = (
         CheckConstraint("valid_until >= valid_from", name="dates"),
-        Index("ix_certificates_vendor_id", "vendor_id", "kind"),
+        Index("ix_certificates_vendor_id", "vendor_id", "kind", "product_id"),
         {"schema": "vendors"},
     )
 

@@ -24,7 +24,9 @@ from services.catalog.search.places import EARTH_RADIUS_KM, KM_PER_DEGREE
 from services.catalog.search.plan import Branch
 from services.catalog.search.schemas import EngineName, Facet, SearchSort
 
-CANDIDATES: Final = str(REACHABLE + 1)
+CANDIDATES: Final = REACHABLE + 1
+PREFERRED: Final = 250
+"""How many products a branch may move forward that is a part of another one."""
 
 DISTANCE: Final = (
     f"{2 * EARTH_RADIUS_KM} * asin(sqrt(least(1, power(sin(radians(d.latitude - :latitude) / 2), 2)"
@@ -110,7 +112,7 @@ OF_ALL: Final = """(
 )"""
 
 SEARCH: Final = """
-WITH found AS MATERIALIZED ({branches}),
+WITH found AS MATERIALIZED (SELECT * FROM ({branches}) every LIMIT {enough}),
 best AS MATERIALIZED (
     SELECT DISTINCT ON (f.product_id) f.* FROM found f ORDER BY f.product_id, f.weight DESC
 ),
@@ -178,10 +180,13 @@ class PostgresEngine:
 
 def _statement(query: EngineQuery) -> str:
     found = [_branch(number, branch, query) for number, branch in enumerate(query.branches)]
+    # What is only related comes last, and is not looked for where there are candidates enough without it.
+    before = sum(_candidates(branch) for branch in query.branches if branch.words or branch.boost > 1)
     return _fill(
         SEARCH,
         {
             "branches": " UNION ALL ".join(found),
+            "enough": str(before + CANDIDATES),
             "distance": DISTANCE if query.near else "NULL::double precision",
             "order": ORDERS[query.sort],
             "reachable": str(REACHABLE),
@@ -214,8 +219,13 @@ def _branch(number: int, branch: Branch, query: EngineQuery) -> str:
         key = NEAREST if by_distance else key
         if query.radius_km is not None:
             conditions.append(IN_THE_BOX)
-    common = {"columns": COLUMNS, "key": key, "direction": direction, "candidates": CANDIDATES, "n": str(number)}
+    common = {"columns": COLUMNS, "key": key, "direction": direction, "n": str(number)}
+    pieces["candidates"] = str(_candidates(branch))
     return _fill(template, pieces, {"conditions": " AND ".join(conditions)}, common)
+
+
+def _candidates(branch: Branch) -> int:
+    return PREFERRED if branch.boost > 1 else CANDIDATES
 
 
 def _conditions(branch: Branch, query: EngineQuery) -> Iterator[str]:
