@@ -76,7 +76,11 @@ CREATE TABLE orders.orders (
 --;
 CREATE INDEX ix_orders_buyer_id ON orders.orders (buyer_id, id)
 --;
+CREATE INDEX ix_orders_buyer_id_status ON orders.orders (buyer_id, status, id)
+--;
 CREATE INDEX ix_orders_organization_id ON orders.orders (organization_id, id) WHERE organization_id IS NOT NULL
+--;
+CREATE INDEX ix_orders_organization_id_status ON orders.orders (organization_id, status, id) WHERE organization_id IS NOT NULL
 --;
 CREATE INDEX ix_orders_expires_at ON orders.orders (expires_at) WHERE status = 'awaiting_payment'
 --;
@@ -103,6 +107,8 @@ CREATE TABLE orders.vendor_orders (
 COMMENT ON COLUMN orders.vendor_orders.accept_by IS 'Set when the order is confirmed: 48 h later an unanswered one is rejected'
 --;
 CREATE INDEX ix_vendor_orders_vendor_id ON orders.vendor_orders (vendor_id, id)
+--;
+CREATE INDEX ix_vendor_orders_vendor_id_status ON orders.vendor_orders (vendor_id, status, id)
 --;
 CREATE INDEX ix_vendor_orders_accept_by ON orders.vendor_orders (accept_by) WHERE status = 'placed'
 --;

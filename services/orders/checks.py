@@ -112,4 +112,20 @@ CHECKS: Final[tuple[Check, ...]] = (
         WHERE s.status IS DISTINCT FROM h.to_status
         """,
     ),
+    Check(
+        "No order is unpaid 10 minutes past its deadline",
+        """
+        SELECT format('order %s is unpaid, its deadline was %s', o.number, o.expires_at)
+        FROM orders.orders o
+        WHERE o.status = 'awaiting_payment' AND o.expires_at < now() - interval '10 minutes'
+        """,
+    ),
+    Check(
+        "No vendor order is unanswered 10 minutes past its deadline",
+        """
+        SELECT format('vendor order %s is unanswered, its deadline was %s', v.id, v.accept_by)
+        FROM orders.vendor_orders v
+        WHERE v.status = 'placed' AND v.accept_by < now() - interval '10 minutes'
+        """,
+    ),
 )

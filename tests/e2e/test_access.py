@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Final
 from uuid import uuid4
 
@@ -9,6 +10,7 @@ import pytest
 from httpx import AsyncClient
 
 from gateway.routes import ROUTES
+from ishop.clock import business_date, now
 from ishop.settings import Role
 from tests.markets import TestMarket
 
@@ -134,7 +136,8 @@ async def scene(shared_market: TestMarket) -> Scene:
         },
     }  # fmt: skip
     bulk = order | {
-        "organization_id": hotel, "po_number": "PO-1", "deliver_on": "2099-01-01", "payment_method": "terms",
+        "organization_id": hotel, "po_number": "PO-1", "payment_method": "terms",
+        "deliver_on": str(business_date(now()) + timedelta(30)),
     }  # fmt: skip
     placed = await clients[BUYER].post("/v1/orders", json=order, headers={"Idempotency-Key": "one"})
     assert placed.status_code == 201, placed.text

@@ -118,7 +118,7 @@ class TestDocument:
         scheme = document["components"]["securitySchemes"]["SignIn"]
         assert scheme["flows"]["password"]["tokenUrl"] == "/v1/auth/token"
 
-    def test_idempotency_key_on_every_post_of_a_caller(self, document: Document, services: dict[str, FastAPI]) -> None:
+    def test_idempotency_key_on_every_post_and_patch_of_a_caller(self, document: Document, services: dict[str, FastAPI]) -> None:
         required = set()
         for app in services.values():
             for route in iter_route_contexts(app.routes):
@@ -131,7 +131,7 @@ class TestDocument:
                 for parameter in (resolved(document, reference) for reference in operation["parameters"])
                 if parameter["name"] == "Idempotency-Key"
             ]
-            expected = name.startswith("POST") and "security" in operation
+            expected = name.startswith(("POST", "PATCH")) and "security" in operation
             assert len(keys) == expected, name
             assert any(key.get("required", False) for key in keys) == (name in required), name
 

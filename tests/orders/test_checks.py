@@ -24,6 +24,12 @@ BREAKS = {
     ],
     "The state of an order fits the states of its vendor orders": ["UPDATE orders.orders SET status = 'completed'"],
     "The history of every order and vendor order ends in its state": ["DELETE FROM orders.transitions"],
+    "No order is unpaid 10 minutes past its deadline": [
+        "UPDATE orders.orders SET status = 'awaiting_payment', expires_at = now() - interval '11 minutes'"
+    ],
+    "No vendor order is unanswered 10 minutes past its deadline": [
+        "UPDATE orders.vendor_orders SET accept_by = now() - interval '11 minutes'"
+    ],
 }
 
 

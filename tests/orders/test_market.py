@@ -1,5 +1,6 @@
 """The demo market through the gateway: what a consumer, a hotel, two vendors and the office do with orders."""
 
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -70,7 +71,7 @@ class TestMarketDay:
             lines,
             organization_id=organization["id"],
             po_number="PO-2026-0117",
-            deliver_on=str(business_date(now())),
+            deliver_on=str(business_date(now()) + timedelta(7)),
             payment_method="terms",
             ship_to={**SHIP_TO, "region_code": organization["region_code"]},
         )

@@ -31,8 +31,9 @@ class Branch:
     """One way to answer a query. All that is set must hold; nothing set is any product.
 
     `commodities` are slugs with what each weighs, heaviest first; the weight of a product is its commodity's (1 where
-    none is set) times `boost`. All `words` must stand in its texts, or in its name and its vendor's where
-    `only_names` says so; where no commodity is set, the last one may be the beginning of a word.
+    none is set) times `boost`. A boost above 1 only moves products forward: another branch gives them too. All `words`
+    must stand in a product's texts, or in its name and its vendor's where `only_names` says so; where no commodity is
+    set, the last one may be the beginning of a word.
     """
 
     boost: float = 1.0

@@ -19,22 +19,19 @@ _COLUMNS = """v.id, v.vendor_id, v.vendor_name, v.status, v.subtotal, v.shipping
     o.id AS order_id, o.number, o.status AS order_status, o.version, o.payment_method, o.deliver_on, o.created_at,
     (SELECT count(*) FROM orders.order_lines l WHERE l.vendor_order_id = v.id) AS line_count"""
 
+# Why the order as a whole moved may be another vendor's word to the buyer.
 READ = text(f"""
-    SELECT {_COLUMNS}, o.ship_to
+    SELECT {_COLUMNS}, o.ship_to,
+           ARRAY(SELECT ROW(l.vendor_order_id, l.sku_id, l.name, l.unit, l.quantity, l.unit_price, l.total, l.tax)
+                 FROM orders.order_lines l WHERE l.vendor_order_id = v.id ORDER BY l.position) AS lines,
+           ARRAY(SELECT ROW(t.vendor_order_id, t.from_status, t.to_status,
+                            CASE WHEN t.vendor_order_id IS NOT NULL THEN t.reason END, t.created_at)
+                 FROM orders.transitions t
+                 WHERE t.order_id = o.id AND (t.vendor_order_id IS NULL OR t.vendor_order_id = v.id)
+                 ORDER BY t.id) AS history
     FROM orders.vendor_orders v JOIN orders.orders o ON o.id = v.order_id
     WHERE v.id = :id AND v.vendor_id = ANY (CAST(:vendors AS uuid[]))
 """)  # noqa: S608 - the only part put in is a constant of this module; every value is a parameter.
-READ_LINES = text("""
-    SELECT l.vendor_order_id, l.sku_id, l.name, l.unit, l.quantity, l.unit_price, l.total, l.tax
-    FROM orders.order_lines l WHERE l.vendor_order_id = :id ORDER BY l.position
-""")
-# Why the order as a whole moved may be another vendor's word to the buyer.
-READ_HISTORY = text("""
-    SELECT t.vendor_order_id, t.from_status, t.to_status,
-           CASE WHEN t.vendor_order_id IS NOT NULL THEN t.reason END AS reason, t.created_at
-    FROM orders.transitions t
-    WHERE t.order_id = :order_id AND (t.vendor_order_id IS NULL OR t.vendor_order_id = :id) ORDER BY t.id
-""")
 # The filters stand in the statement only when they are asked for, so that every variant has the plan of its own index.
 _PAGE = """
     SELECT {columns}
@@ -58,11 +55,13 @@ async def read(
     row = (await session.execute(READ, {"id": vendor_order_id, "vendors": list(caller.vendors)})).one_or_none()
     if row is None:
         return None
-    *columns, ship_to = row
-    head = _head(columns)
-    lines = [LineRecord._make(line) for line in await session.execute(READ_LINES, {"id": vendor_order_id})]
-    steps = await session.execute(READ_HISTORY, {"id": vendor_order_id, "order_id": head.order_id})
-    return head, ship_to, lines, [TransitionRecord._make(step) for step in steps]
+    *columns, ship_to, lines, steps = row
+    return (
+        _head(columns),
+        ship_to,
+        [LineRecord._make(line) for line in lines],
+        [TransitionRecord._make(step) for step in steps],
+    )
 
 
 async def list_page(

@@ -1,5 +1,8 @@
 """What may go wrong when an order moves from one state to another."""
 
+from collections.abc import Sequence
+from uuid import UUID
+
 from ishop.errors import Conflict
 
 
@@ -28,3 +31,11 @@ class CannotCancel(Conflict):
         "id": "Pesanan ini tidak dapat dibatalkan lagi; hubungi penjual.",
         "en": "This order can no longer be cancelled; speak to the vendor.",
     }
+
+
+class Unsettled(Exception):
+    """Orders of which one at least cannot be ended by the clock; its cause says why. No caller is ever answered it."""
+
+    def __init__(self, order_ids: Sequence[UUID]) -> None:
+        super().__init__(f"{len(order_ids)} orders")
+        self.order_ids = list(order_ids)

@@ -34,7 +34,15 @@ class Order(Base):
         CheckConstraint("total <= original_total AND original_total <= 9007199254740991", "original_total"),
         CheckConstraint("NOT bulk OR (organization_id IS NOT NULL AND po_number IS NOT NULL)", "bulk"),
         Index(None, "buyer_id", "id"),
+        Index("ix_orders_buyer_id_status", "buyer_id", "status", "id"),
         Index(None, "organization_id", "id", postgresql_where=text("organization_id IS NOT NULL")),
+        Index(
+            "ix_orders_organization_id_status",
+            "organization_id",
+            "status",
+            "id",
+            postgresql_where=text("organization_id IS NOT NULL"),
+        ),
         Index(None, "expires_at", postgresql_where=text("status = 'awaiting_payment'")),
         {"schema": "orders"},
     )
@@ -71,6 +79,7 @@ class VendorOrder(Base):
         CheckConstraint("total = subtotal + shipping + tax AND subtotal >= 0 AND shipping >= 0 AND tax >= 0", "total"),
         UniqueConstraint("order_id", "vendor_id"),
         Index(None, "vendor_id", "id"),
+        Index("ix_vendor_orders_vendor_id_status", "vendor_id", "status", "id"),
         Index(None, "accept_by", postgresql_where=text("status = 'placed'")),
         {"schema": "orders"},
     )

@@ -1,4 +1,4 @@
-"""The SQL that reads orders: one statement for the order with its vendor orders, one for lines, one for history."""
+"""The SQL that reads orders: one statement each, so that the parts of an answer are of one moment."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from ishop.auth import Principal
 from services.orders.lifecycle.domain import OrderStatus
 from services.orders.lifecycle.records import (
+    LISTED_PARTS,
     LineRecord,
+    ListedOrder,
     OrderBook,
     OrderRecord,
     TransitionRecord,
@@ -25,29 +27,28 @@ _ORDER = """o.id, o.number, o.status, o.payment_method, o.organization_id, o.po_
     AS refund_due, o.ship_to, o.expires_at, o.version, o.created_at"""
 _VENDOR_ORDER = """v.id, v.vendor_id, v.vendor_name, v.status, v.subtotal, v.shipping, v.tax, v.total, v.weight_grams,
     v.accept_by, v.tracking_number"""
+_LINE = "l.vendor_order_id, l.sku_id, l.name, l.unit, l.quantity, l.unit_price, l.total, l.tax"
+_STEP = "t.vendor_order_id, t.from_status, t.to_status, t.reason, t.created_at"
 _ORDER_WIDTH = len(OrderRecord._fields)
 
 READ_ORDER = text(f"""
-    SELECT {_ORDER}, {_VENDOR_ORDER}
-    FROM orders.orders o JOIN orders.vendor_orders v ON v.order_id = o.id
+    SELECT {_ORDER},
+           ARRAY(SELECT ROW({_VENDOR_ORDER}) FROM orders.vendor_orders v WHERE v.order_id = o.id) AS parts,
+           ARRAY(SELECT ROW({_LINE}) FROM orders.order_lines l WHERE l.order_id = o.id ORDER BY l.position) AS lines,
+           ARRAY(SELECT ROW({_STEP}) FROM orders.transitions t WHERE t.order_id = o.id ORDER BY t.id) AS history
+    FROM orders.orders o
     WHERE o.id = :id AND (CAST(:office AS boolean) OR {OWN}) AND (o.bulk OR NOT CAST(:bulk_only AS boolean))
 """)  # noqa: S608 - the only parts put together are constants of this module; every value is a parameter.
-READ_LINES = text("""
-    SELECT l.vendor_order_id, l.sku_id, l.name, l.unit, l.quantity, l.unit_price, l.total, l.tax
-    FROM orders.order_lines l WHERE l.order_id = :id ORDER BY l.position
-""")
-READ_HISTORY = text("""
-    SELECT t.vendor_order_id, t.from_status, t.to_status, t.reason, t.created_at
-    FROM orders.transitions t WHERE t.order_id = :id ORDER BY t.id
-""")
 
 # The filters stand in the statement only when they are asked for, so that every variant has the plan of its own index.
 _PAGE = """
     SELECT {order},
            (SELECT count(*) FROM orders.order_lines l WHERE l.order_id = o.id) AS line_count,
+           (SELECT count(*) FROM orders.vendor_orders v WHERE v.order_id = o.id) AS vendor_order_count,
            (SELECT json_agg(json_build_object('id', v.id, 'vendor_id', v.vendor_id, 'vendor_name', v.vendor_name,
                                               'status', v.status, 'total', v.total) ORDER BY v.id)
-            FROM orders.vendor_orders v WHERE v.order_id = o.id) AS parts
+            FROM (SELECT v.id, v.vendor_id, v.vendor_name, v.status, v.total FROM orders.vendor_orders v
+                  WHERE v.order_id = o.id ORDER BY v.id LIMIT {listed}) v) AS parts
     FROM orders.orders o
     WHERE {conditions} ORDER BY o.id DESC LIMIT :rows
 """
@@ -62,31 +63,32 @@ class OrderFilter:
     status: OrderStatus | None = None
 
 
-async def read_order(session: AsyncSession, caller: Principal, order_id: UUID, *, bulk_only: bool) -> OrderBook | None:
-    """An order that the caller may see: his own, his organization's, or any for the office."""
-    rows = (
+async def read_order(
+    session: AsyncSession, caller: Principal, order_id: UUID, *, bulk_only: bool
+) -> tuple[OrderBook, list[TransitionRecord]] | None:
+    """An order that the caller may see (his own, his organization's, or any for the office), with its steps, oldest
+    first."""
+    row = (
         await session.execute(
             READ_ORDER, {"id": order_id, "office": caller.is_office, "bulk_only": bulk_only, **access(caller)}
         )
-    ).all()
-    if not rows:
+    ).one_or_none()
+    if row is None:
         return None
-    head = OrderRecord._make(rows[0][:_ORDER_WIDTH])
-    parts = {row[_ORDER_WIDTH]: VendorOrderRecord._make(row[_ORDER_WIDTH:]) for row in rows}
-    lines = [LineRecord._make(row) for row in await session.execute(READ_LINES, {"id": order_id})]
+    found_parts, found_lines, found_steps = row[_ORDER_WIDTH:]
+    parts = {part.id: part for part in map(VendorOrderRecord._make, found_parts)}
+    lines = [LineRecord._make(line) for line in found_lines]
     named = dict.fromkeys(line.vendor_order_id for line in lines)
-    return OrderBook(head, [parts[vendor_order_id] for vendor_order_id in named], lines)
-
-
-async def read_history(session: AsyncSession, order_id: UUID) -> list[TransitionRecord]:
-    """All steps of an order, oldest first; the caller has been let in before."""
-    return [TransitionRecord._make(row) for row in await session.execute(READ_HISTORY, {"id": order_id})]
+    book = OrderBook(
+        OrderRecord._make(row[:_ORDER_WIDTH]), [parts[vendor_order_id] for vendor_order_id in named], lines
+    )
+    return book, [TransitionRecord._make(step) for step in found_steps]
 
 
 async def list_orders(
     session: AsyncSession, caller: Principal, wanted: OrderFilter, behind: UUID | None, limit: int
-) -> list[tuple[OrderRecord, int, list[dict[str, Any]]]]:
-    """One order more than `limit`, newest first, each with the number of its lines and its vendor orders."""
+) -> list[ListedOrder]:
+    """One order more than `limit`, newest first."""
     conditions = [OWN]
     values: dict[str, Any] = {**access(caller), "rows": limit + 1}
     if wanted.organizations is None:
@@ -102,9 +104,8 @@ async def list_orders(
     if behind is not None:
         conditions.append("o.id < :behind")
         values["behind"] = behind
-    statement = text(_PAGE.format(order=_ORDER, conditions=" AND ".join(conditions)))
-    found = []
-    for row in await session.execute(statement, values):
-        *head, line_count, parts = row
-        found.append((OrderRecord._make(head), line_count, parts))
-    return found
+    statement = text(_PAGE.format(order=_ORDER, listed=LISTED_PARTS, conditions=" AND ".join(conditions)))
+    return [
+        ListedOrder(OrderRecord._make(row[:_ORDER_WIDTH]), *row[_ORDER_WIDTH:])
+        for row in await session.execute(statement, values)
+    ]

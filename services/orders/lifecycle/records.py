@@ -1,8 +1,11 @@
 """Orders as they are read and answered: plain records, because an ORM object a line would cost more than the SQL."""
 
 from datetime import date, datetime
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 from uuid import UUID
+
+LISTED_PARTS: Final = 20
+"""How many vendor orders of one order a list shows: a page of orders with hundreds each would be megabytes."""
 
 
 class LineRecord(NamedTuple):
@@ -73,3 +76,12 @@ class OrderBook(NamedTuple):
     order: OrderRecord
     vendor_orders: list[VendorOrderRecord]
     lines: list[LineRecord]
+
+
+class ListedOrder(NamedTuple):
+    """An order in a list: how many lines and vendor orders it has, and the first `LISTED_PARTS` of these."""
+
+    order: OrderRecord
+    line_count: int
+    vendor_order_count: int
+    parts: list[dict[str, Any]]

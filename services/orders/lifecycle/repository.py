@@ -1,16 +1,19 @@
 """The SQL of orders: locks in the global order, one statement for a whole change, reads for the parties only."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import RowMapping, text
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ishop.auth import Principal
 from ishop.context import request_id
 from ishop.contracts.vendors import RELEASE, SHIP
+from ishop.errors import AppError
 from services.orders.lifecycle.domain import (
     ACCEPT_WINDOW,
     Amounts,
@@ -22,6 +25,7 @@ from services.orders.lifecycle.domain import (
     Standing,
     VendorOrderStatus,
 )
+from services.orders.lifecycle.errors import Unsettled
 
 # An organization's order belongs to its present members only: who left may not read or cancel it any more.
 OWN = """((o.organization_id IS NULL AND o.buyer_id = :caller)
@@ -43,14 +47,16 @@ LOCK_OF_VENDOR = text(f"""
 """)  # noqa: S608 - see above.
 LOCK_UNPAID = text(f"""
     SELECT {_LOCKED_COLUMNS} FROM orders.orders o
-    WHERE o.status = 'awaiting_payment' AND o.expires_at <= :moment
+    WHERE o.status = 'awaiting_payment' AND o.expires_at <= :moment AND o.id <> ALL (CAST(:left_out AS uuid[]))
     ORDER BY o.expires_at LIMIT :batch FOR UPDATE SKIP LOCKED
 """)  # noqa: S608 - see above.
 LOCK_UNANSWERED = text(f"""
     SELECT {_LOCKED_COLUMNS} FROM orders.orders o
     WHERE o.status = 'confirmed' AND o.id IN (
-        SELECT v.order_id FROM orders.vendor_orders v
-        WHERE v.status = 'placed' AND v.accept_by <= :moment ORDER BY v.accept_by LIMIT :batch)
+        SELECT v.order_id FROM orders.vendor_orders v JOIN orders.orders c ON c.id = v.order_id
+        WHERE v.status = 'placed' AND v.accept_by <= :moment AND c.status = 'confirmed'
+          AND v.order_id <> ALL (CAST(:left_out AS uuid[]))
+        ORDER BY v.accept_by LIMIT :batch)
     ORDER BY o.id FOR UPDATE SKIP LOCKED
 """)  # noqa: S608 - see above.
 
@@ -121,16 +127,27 @@ async def lock_for_vendor(session: AsyncSession, caller: Principal, vendor_order
     return await _one(session, found.mappings().all())
 
 
-async def lock_unpaid(session: AsyncSession, moment: datetime, batch: int) -> list[Standing]:
-    """Lock orders whose payment window is over, leaving out those that somebody else is changing now."""
-    found = await session.execute(LOCK_UNPAID, {"moment": moment, "batch": batch})
+async def lock_unpaid(session: AsyncSession, moment: datetime, batch: int, left_out: Sequence[UUID]) -> list[Standing]:
+    """Lock orders whose payment window is over, but for `left_out` and those that somebody else is changing now."""
+    found = await session.execute(LOCK_UNPAID, {"moment": moment, "batch": batch, "left_out": left_out})
     return await _standings(session, found.mappings().all())
 
 
-async def lock_unanswered(session: AsyncSession, moment: datetime, batch: int) -> list[Standing]:
+async def lock_unanswered(
+    session: AsyncSession, moment: datetime, batch: int, left_out: Sequence[UUID]
+) -> list[Standing]:
     """Lock confirmed orders with vendor orders whose accept window is over; the same leaving out."""
-    found = await session.execute(LOCK_UNANSWERED, {"moment": moment, "batch": batch})
+    found = await session.execute(LOCK_UNANSWERED, {"moment": moment, "batch": batch, "left_out": left_out})
     return await _standings(session, found.mappings().all())
+
+
+@contextmanager
+def settling(orders: Sequence[Standing]) -> Iterator[None]:
+    """What a rule of ours or a constraint of the database has against the change of these orders becomes Unsettled."""
+    try:
+        yield
+    except (AppError, IntegrityError) as error:
+        raise Unsettled([order.id for order in orders]) from error
 
 
 async def _one(session: AsyncSession, rows: Sequence[RowMapping]) -> Standing | None:

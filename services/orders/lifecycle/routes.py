@@ -138,5 +138,5 @@ async def _page(
 ) -> Response:
     found = await service.list_page(session, caller, wanted, cursors.read(cursor), limit)
     shown = found[:limit]
-    following = cursors.write(shown[-1][0].id) if len(found) > limit else None
-    return json_answer({"items": [summary_document(*row) for row in shown], "next_cursor": following})
+    following = cursors.write(shown[-1].order.id) if len(found) > limit else None
+    return json_answer({"items": [summary_document(listed) for listed in shown], "next_cursor": following})

@@ -11,7 +11,9 @@ from pydantic import Field
 from ishop.schemas import Money, Schema
 from services.orders.lifecycle.domain import OrderStatus, PaymentMethod, VendorOrderStatus
 from services.orders.lifecycle.records import (
+    LISTED_PARTS,
     LineRecord,
+    ListedOrder,
     OrderBook,
     OrderRecord,
     TransitionRecord,
@@ -125,7 +127,11 @@ class OrderSummary(Schema):
     organization_id: UUID | None
     po_number: str | None
     deliver_on: date | None
-    vendor_orders: list[VendorOrderSummary]
+    vendor_orders: Annotated[
+        list[VendorOrderSummary],
+        Field(max_length=LISTED_PARTS, description=f"The first {LISTED_PARTS}; the order itself shows all of them"),
+    ]
+    vendor_order_count: int
     line_count: int
     subtotal: Money
     shipping: Money
@@ -223,10 +229,11 @@ def detail_document(book: OrderBook, history: Iterable[TransitionRecord]) -> dic
     return {**order_document(book), "history": [step._asdict() for step in history]}
 
 
-def summary_document(order: OrderRecord, line_count: int, parts: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    """What `OrderSummary` describes; `parts` are vendor orders whose total is a bare number."""
+def summary_document(listed: ListedOrder) -> dict[str, Any]:
+    """What `OrderSummary` describes; the total of a part is a bare number until now."""
     return {
-        **_order_head(order),
-        "line_count": line_count,
-        "vendor_orders": [{**part, "total": money(part["total"])} for part in parts],
+        **_order_head(listed.order),
+        "line_count": listed.line_count,
+        "vendor_order_count": listed.vendor_order_count,
+        "vendor_orders": [{**part, "total": money(part["total"])} for part in listed.parts],
     }

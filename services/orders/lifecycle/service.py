@@ -3,9 +3,8 @@
 Locks are taken in one order everywhere: order, vendor orders by id, stock by sku.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from ishop.auth import Principal
@@ -26,9 +25,8 @@ from services.orders.lifecycle.domain import (
 )
 from services.orders.lifecycle.errors import CannotCancel
 from services.orders.lifecycle.reading import OrderFilter
-from services.orders.lifecycle.records import OrderBook, OrderRecord, TransitionRecord
+from services.orders.lifecycle.records import ListedOrder, OrderBook, TransitionRecord
 
-BATCH = 200
 BUYING_ROLES = frozenset({"requester", "approver"})
 """The roles of an organization whose holders buy for it: place and cancel its orders."""
 
@@ -40,15 +38,15 @@ async def read(
     session: Session, caller: Principal, order_id: UUID, *, bulk_only: bool = False
 ) -> tuple[OrderBook, list[TransitionRecord]]:
     """An order of the caller with its history; NotFound when it is not there or not his."""
-    book = await reading.read_order(session, caller, order_id, bulk_only=bulk_only)
-    if book is None:
+    found = await reading.read_order(session, caller, order_id, bulk_only=bulk_only)
+    if found is None:
         raise NotFound
-    return book, await reading.read_history(session, order_id)
+    return found
 
 
 async def list_page(
     session: Session, caller: Principal, wanted: OrderFilter, behind: UUID | None, limit: int
-) -> list[tuple[OrderRecord, int, list[dict[str, Any]]]]:
+) -> list[ListedOrder]:
     """The caller's orders, newest first, one more than `limit`; NotFound for an organization that is not his."""
     if any(one not in caller.organizations for one in wanted.organizations or ()):
         raise NotFound
@@ -101,24 +99,42 @@ async def lock_for_office(session: Session, officer: Principal, order_id: UUID) 
     return order
 
 
-async def expire_unpaid(session: Session, moment: datetime) -> int:
-    """End one batch of orders that were not paid in time, give their goods back, and say how many they were."""
-    settlements = [
-        settle(order, {part.id: VendorOrderStatus.cancelled for part in order.parts}, OrderStatus.expired)
-        for order in await repository.lock_unpaid(session, moment, BATCH)
-    ]
-    if settlements:
-        await carry_out(session, settlements, Cause(None, UNPAID_REASON, RefundReason.expired), moment)
-    return len(settlements)
+async def expire_unpaid(session: Session, moment: datetime, batch: int, left_out: Sequence[UUID]) -> int:
+    """End up to `batch` orders that were not paid in time, give their goods back, and say how many they were.
+
+    Raises Unsettled when one of them cannot be ended; nothing may be committed then.
+    """
+    orders = await repository.lock_unpaid(session, moment, batch, left_out)
+
+    def expired(order: Standing) -> Settlement:
+        return settle(order, {part.id: VendorOrderStatus.cancelled for part in order.parts}, OrderStatus.expired)
+
+    return await _end(session, orders, expired, Cause(None, UNPAID_REASON, RefundReason.expired), moment)
 
 
-async def reject_unanswered(session: Session, moment: datetime) -> int:
-    """Reject, for one batch of orders, what no vendor answered in time, and say how many orders they were."""
-    settlements = [
-        settle(order, moves)
-        for order in await repository.lock_unanswered(session, moment, BATCH)
-        if (moves := overdue(order, moment))
-    ]
-    if settlements:
-        await carry_out(session, settlements, Cause(None, OVERDUE_REASON, RefundReason.rejected), moment)
-    return len(settlements)
+async def reject_unanswered(session: Session, moment: datetime, batch: int, left_out: Sequence[UUID]) -> int:
+    """Reject, in up to `batch` orders, what no vendor answered in time, and say how many orders they were.
+
+    Raises Unsettled as `expire_unpaid` does.
+    """
+    orders = await repository.lock_unanswered(session, moment, batch, left_out)
+    late = [order for order in orders if overdue(order, moment)]
+
+    def rejected(order: Standing) -> Settlement:
+        return settle(order, overdue(order, moment))
+
+    return await _end(session, late, rejected, Cause(None, OVERDUE_REASON, RefundReason.rejected), moment)
+
+
+async def _end(
+    session: Session,
+    orders: Sequence[Standing],
+    ended: Callable[[Standing], Settlement],
+    cause: Cause,
+    moment: datetime,
+) -> int:
+    if not orders:
+        return 0
+    with repository.settling(orders):
+        await carry_out(session, [ended(order) for order in orders], cause, moment)
+    return len(orders)

@@ -13,6 +13,9 @@ from services.orders.placement.errors import CertificateExpired, TotalChanged, f
 
 GRAMS_PER_KG: Final = 1000
 
+DELIVERY_HORIZON: Final = timedelta(days=366)
+"""How far ahead a day of delivery may be asked for."""
+
 
 class Want(NamedTuple):
     """How many packs of a sku are wanted in all; `first_line` is the first of the request that asks for it."""
@@ -94,6 +97,11 @@ class Share:
             sum(line.tax for line in self.lines),
         )
 
+    @property
+    def earliest(self) -> date:
+        """The first day on which the goods can be there."""
+        return self.today + timedelta(days=self.freight.days_min)
+
     def promised(self, deliver_on: date | None) -> date:
         """The day on which the goods are there: the one that was asked for, or the last of the usual days."""
         return deliver_on or self.today + timedelta(days=self.freight.days_max)
@@ -156,8 +164,8 @@ def tax_of(amount: int, base_numerator: int, base_denominator: int, rate_percent
 def price(wants: Sequence[Want], offers: Mapping[UUID, Offer], deliver_on: date | None) -> Basket:
     """Price what is wanted.
 
-    Raises InvalidRequest for unknown skus, wrong quantities, regions without delivery and sums beyond 2^53 - 1, and
-    CertificateExpired where a certificate is missing or ends before the promised day.
+    Raises InvalidRequest for unknown skus, wrong quantities, regions without delivery, days on which no delivery can be
+    and sums beyond 2^53 - 1, and CertificateExpired where a certificate is missing or ends before the promised day.
     """
     _check_quantities(wants, offers)
     shares: dict[UUID, Share] = {}
@@ -173,6 +181,8 @@ def price(wants: Sequence[Want], offers: Mapping[UUID, Offer], deliver_on: date 
             shares[offer.vendor_id] = Share(offer.vendor_id, offer.vendor_name, [line], _freight(offer), offer.today)
         else:
             share.lines.append(line)
+    if deliver_on is not None:
+        _check_delivery_day(shares.values(), deliver_on)
     _check_certificates(lines, shares, deliver_on)
     parts = [(share, share.amounts()) for share in shares.values()]
     sums = Amounts(
@@ -226,6 +236,19 @@ def _check_quantities(wants: Sequence[Want], offers: Mapping[UUID, Offer]) -> No
             errors.append(field_error(f"/lines/{want.first_line}/quantity", "not_a_multiple", detail))
     if errors:
         raise InvalidRequest(errors=errors)
+
+
+def _check_delivery_day(shares: Iterable[Share], deliver_on: date) -> None:
+    """Refuse a day that a vendor cannot keep: a certificate would be looked at on a day when nothing arrives."""
+    for share in shares:
+        latest = share.today + DELIVERY_HORIZON
+        if deliver_on < share.earliest:
+            code, detail = "too_early", f"{share.vendor_name} delivers on {share.earliest} at the earliest."
+        elif deliver_on > latest:
+            code, detail = "too_late", f"The day of delivery is {latest} at the latest."
+        else:
+            continue
+        raise InvalidRequest(errors=[field_error("/deliver_on", code, detail)])
 
 
 def _check_certificates(lines: Iterable[PricedLine], shares: Mapping[UUID, Share], deliver_on: date | None) -> None:

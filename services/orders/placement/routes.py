@@ -95,7 +95,11 @@ async def _place(
     caller: Principal, session: Session, language: Language, body: OrderCreate, collection: str
 ) -> Response:
     book = await service.place(session, caller, body, language, clock.now())
-    headers = {"Location": f"{collection}/{book.order.id}", "ETag": etag(book.order.version)}
+    headers = {
+        "Location": f"{collection}/{book.order.id}",
+        "ETag": etag(book.order.version),
+        "Content-Language": language,
+    }
     return json_answer(order_document(book), 201, headers)
 
 

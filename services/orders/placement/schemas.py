@@ -1,10 +1,12 @@
 """What a buyer sends to place or preview an order, and what a preview answers."""
 
+import re
 from datetime import date
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import Field, StringConstraints
+from pydantic import BeforeValidator, Field, StringConstraints
+from pydantic_core import PydanticCustomError
 
 from ishop.schemas import Money, Quantity, Schema
 from services.orders.lifecycle.domain import PaymentMethod
@@ -13,6 +15,21 @@ from services.orders.lifecycle.schemas import LineRead, ShipTo, line_document, m
 from services.orders.placement.domain import Basket
 
 MAX_LINES = 1000
+ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+def _iso_date(value: object) -> str:
+    """Only the text of a date: what else can be read as one (a number of seconds, say) is a mistake of the sender."""
+    if isinstance(value, str) and ISO_DATE.fullmatch(value):
+        return value
+    raise PydanticCustomError("invalid_date", "A day is written as YYYY-MM-DD")
+
+
+DeliveryDay = Annotated[
+    date,
+    BeforeValidator(_iso_date),
+    Field(description="The wanted day of delivery: not before all vendors can deliver, and at most 366 days ahead"),
+]
 
 
 class OrderLineCreate(Schema):
@@ -50,7 +67,7 @@ class BulkOrderCreate(OrderCreate):
         StringConstraints(min_length=1, max_length=64, strip_whitespace=True, pattern=r"^[^\x00-\x1f\x7f]*$"),
         Field(examples=["PO-2026-0117"]),
     ]
-    deliver_on: Annotated[date, Field(description="The wanted day of delivery, today at the earliest")]
+    deliver_on: DeliveryDay
 
 
 class PreviewShipTo(Schema):
@@ -78,7 +95,7 @@ class BulkOrderPreviewRequest(OrderPreviewRequest):
 
     organization_id: UUID
     po_number: str | None = None
-    deliver_on: date | None = None
+    deliver_on: DeliveryDay | None = None
 
 
 class PreviewPart(Schema):

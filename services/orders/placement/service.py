@@ -5,7 +5,6 @@ from datetime import date, datetime
 from uuid import UUID
 
 from ishop.auth import Principal
-from ishop.clock import business_date
 from ishop.errors import Forbidden, InvalidRequest, Language, NotFound
 from ishop.routing import Session
 from services.orders.lifecycle.domain import OrderStatus, PaymentMethod, VendorOrderStatus
@@ -43,7 +42,6 @@ async def place(
     """
     _check_buyer(caller, order.organization_id)
     deliver_on = order.deliver_on if isinstance(order, BulkOrderCreate) else None
-    _check_delivery_day(deliver_on, moment)
     quote, basket = await _price(session, order, deliver_on, language, moment)
     _check_payment_method(caller, order, quote)
     check_expected_total(basket, order.expected_total.amount if order.expected_total else None)
@@ -60,7 +58,6 @@ async def preview(
     """The priced basket, the wanted day and how much of each sku is available; writes nothing."""
     _check_buyer(caller, order.organization_id)
     deliver_on = order.deliver_on if isinstance(order, BulkOrderPreviewRequest) else None
-    _check_delivery_day(deliver_on, moment)
     _, basket = await _price(session, order, deliver_on, language, moment)
     return basket, deliver_on, await repository.available(session, basket)
 
@@ -93,13 +90,6 @@ def _check_buyer(caller: Principal, organization_id: UUID | None) -> None:
         raise NotFound
     if role not in BUYING_ROLES:
         raise Forbidden
-
-
-def _check_delivery_day(deliver_on: date | None, moment: datetime) -> None:
-    today = business_date(moment)
-    if deliver_on is not None and deliver_on < today:
-        detail = f"The day of delivery is today ({today}) at the earliest."
-        raise InvalidRequest(errors=[field_error("/deliver_on", "in_the_past", detail)])
 
 
 def _check_payment_method(caller: Principal, order: OrderCreate, quote: Quote) -> None:

@@ -6,7 +6,8 @@ from services.catalog.search.mixing import mixed, needs_mixing, window
 from services.catalog.search.plan import Branch, branches, in_one_list
 from tests.catalog.search.demo_lexicon import understand
 
-HONEY = (("madu-trigona", 1.0), ("madu-hutan-sumbawa", 0.4))
+MEANT, RELATED = ("madu-trigona", 1.0), ("madu-hutan-sumbawa", 0.4)
+HONEY = (MEANT, RELATED)
 
 
 class TestBranches:
@@ -15,12 +16,16 @@ class TestBranches:
         assert branches(understand("yang untuk dan")) == ()
 
     def test_commodities_are_all_that_is_looked_for_when_they_explain_the_query(self) -> None:
-        assert branches(Understanding(tokens=("madu",), commodities=HONEY)) == (Branch(commodities=HONEY),)
+        found = branches(Understanding(tokens=("madu",), commodities=HONEY))
+        assert found == (Branch(commodities=(MEANT,)), Branch(commodities=(RELATED,)))
 
-    def test_a_place_is_a_wish_beside_a_commodity(self) -> None:
-        placed, anywhere = branches(Understanding(tokens=("madu",), commodities=HONEY, regions=("52.03",)))
-        assert anywhere == Branch(commodities=HONEY)
-        assert (placed.commodities, placed.regions) == (HONEY, ("52.03",))
+    def test_a_place_is_a_wish_beside_the_commodity_that_is_meant(self) -> None:
+        placed, anywhere, related = branches(
+            Understanding(tokens=("madu",), commodities=HONEY, regions=("52.03",), certificates=("HALAL",))
+        )
+        assert anywhere == Branch(commodities=(MEANT,))
+        assert related == Branch(commodities=(RELATED,))
+        assert (placed.commodities, placed.regions, placed.certificates) == ((MEANT,), ("52.03",), ("HALAL",))
         assert placed.boost > anywhere.boost
 
     def test_a_place_and_a_certificate_alone_are_conditions(self) -> None:
@@ -28,22 +33,15 @@ class TestBranches:
             Branch(regions=("52.03",), certificates=("HALAL",)),
         )
 
-    def test_what_is_only_related_never_passes_what_is_named(self) -> None:
-        meaning = Understanding(
-            tokens=("madu", "jaya"),
-            unexplained=("jaya",),
-            commodities=HONEY,
-            regions=("52.03",),
-            certificates=("HALAL",),
-        )
-        boosts = [branch.boost for branch in branches(meaning) if branch.commodities]
-        (_, named), (_, related) = HONEY
-        assert max(boosts) * related < min(boosts) * named
+    def test_what_is_only_related_comes_last_and_is_never_moved_forward(self) -> None:
+        found = branches(Understanding(tokens=("madu", "jaya"), unexplained=("jaya",), commodities=HONEY))
+        assert found[-1] == Branch(commodities=(RELATED,))
+        assert all(RELATED not in branch.commodities for branch in found[:-1])
 
     def test_names_are_searched_when_a_word_is_left_over(self) -> None:
         found = branches(Understanding(tokens=("madu", "jaya"), unexplained=("jaya",), commodities=HONEY))
         assert Branch(boost=0.9, words=("madu", "jaya"), only_names=True) in found
-        assert Branch(boost=1.2, commodities=HONEY, words=("jaya",)) in found
+        assert Branch(boost=1.2, commodities=(MEANT,), words=("jaya",)) in found
 
     def test_words_alone_go_by_names_then_by_texts(self) -> None:
         named, anywhere = branches(Understanding(tokens=("sinar", "jaya"), unexplained=("sinar", "jaya")))

@@ -1,9 +1,11 @@
 """What happens to orders by the clock alone: expiry of the unpaid, rejection of the unanswered."""
 
+import structlog
+
 from ishop.jobs import Jobs
 from ishop.service import Runtime
 from services.orders.app import register_jobs
-from services.orders.lifecycle.service import BATCH
+from services.orders.lifecycle.jobs import BATCH
 from tests.orders.shops import Shop, rupiah
 
 UNPAID, UNANSWERED = "orders_expire_unpaid", "orders_reject_unanswered"
@@ -83,8 +85,43 @@ class TestExpiry:
         assert row[0] == BATCH + 1
         assert (await shop.read(order))["status"] == "expired"
 
+    async def test_leaves_out_the_one_that_cannot_be_ended(self, shop: Shop) -> None:
+        sku = await shop.add_sku()
+        first, bad, last = [await shop.order([(sku, 1)], payment_method="manual_transfer") for _ in range(3)]
+        await shop.fetch(
+            "UPDATE orders.vendor_orders SET status = 'accepted' WHERE order_id = $1 RETURNING id", bad["id"]
+        )
+        await let_time_pass(shop)
+        with structlog.testing.capture_logs() as logs:
+            await tick(shop, UNPAID)
+        states = [(await shop.read(order))["status"] for order in (first, bad, last)]
+        assert states == ["expired", "awaiting_payment", "expired"]
+        assert await shop.level(sku) == (100, 1)
+        failures = [one for one in logs if one["log_level"] == "error"]
+        assert [(one["order_ids"], one["error"]) for one in failures] == [([bad["id"]], "IllegalTransition")]
+        assert "No order is unpaid 10 minutes past its deadline" in {found.name for found in await shop.broken()}
+
 
 class TestAcceptWindow:
+    async def test_leaves_out_the_one_whose_sums_the_database_refuses(self, shop: Shop) -> None:
+        sku, other = await shop.add_sku(), await shop.add_sku(vendor=shop.second)
+        first, bad, last = [await shop.order([(sku, 1), (other, 1)]) for _ in range(3)]
+        for order in (first, bad, last):
+            await shop.move(shop.first, order, "accept")
+        await shop.fetch(
+            "UPDATE orders.vendor_orders SET subtotal = subtotal + 1000000, total = total + 1000000"
+            " WHERE order_id = $1 AND status = 'accepted'",
+            bad["id"],
+        )
+        await let_time_pass(shop)
+        with structlog.testing.capture_logs() as logs:
+            await tick(shop, UNANSWERED)
+        states = [(await shop.read(order))["vendor_orders"][1]["status"] for order in (first, bad, last)]
+        assert states == ["rejected", "placed", "rejected"]
+        assert await shop.level(other) == (100, 1)
+        failures = [one for one in logs if one["log_level"] == "error"]
+        assert [(one["order_ids"], one["error"]) for one in failures] == [([bad["id"]], "IntegrityError")]
+
     async def test_rejects_what_no_vendor_answered(self, shop: Shop) -> None:
         sku, other = await shop.add_sku(10_000), await shop.add_sku(10_000, vendor=shop.second)
         order = await shop.order([(sku, 1), (other, 1)], payment_method="manual_transfer")

@@ -103,5 +103,15 @@ class TestList:
             assert answer.status_code == 422, other
             assert answer.json()["errors"][0]["code"] == "invalid_cursor"
 
+    async def test_shows_twenty_vendor_orders_of_an_order_and_how_many_there_are(self, shop: Shop) -> None:
+        vendors = [await shop.add_vendor(f"Toko {number}") for number in range(21)]
+        order = await shop.order([(await shop.add_sku(vendor=vendor), 1) for vendor in vendors])
+        assert len((await shop.read(order))["vendor_orders"]) == 21
+        (listed,) = (await shop.consumer.get("/v1/orders")).json()["items"]
+        OrderSummary.model_validate(listed)
+        assert (listed["vendor_order_count"], listed["line_count"]) == (21, 21)
+        shown = [part["id"] for part in listed["vendor_orders"]]
+        assert shown == sorted(part["id"] for part in order["vendor_orders"])[:20]
+
     async def test_is_for_callers(self, shop: Shop) -> None:
         assert (await shop.anonymous.get("/v1/orders")).status_code == 401

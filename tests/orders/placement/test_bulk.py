@@ -81,9 +81,15 @@ class TestPlace:
     @pytest.mark.parametrize(
         ("field", "value", "code"),
         [
-            ("deliver_on", str(TODAY - timedelta(1)), "in_the_past"),
-            ("deliver_on", "soon", "date_from_datetime_parsing"),
-            ("deliver_on", None, "date_type"),
+            ("deliver_on", str(TODAY - timedelta(1)), "too_early"),
+            ("deliver_on", str(TODAY), "too_early"),
+            ("deliver_on", str(TODAY + timedelta(367)), "too_late"),
+            ("deliver_on", "2026-02-30", "date_from_datetime_parsing"),
+            ("deliver_on", "soon", "invalid_date"),
+            ("deliver_on", "1893456000", "invalid_date"),
+            ("deliver_on", "2030-01-01T00:00:00", "invalid_date"),
+            ("deliver_on", 1893456000, "invalid_date"),
+            ("deliver_on", None, "invalid_date"),
             ("po_number", "", "string_too_short"),
             ("po_number", "   ", "string_too_short"),
             ("po_number", "x" * 65, "string_too_long"),
@@ -99,9 +105,27 @@ class TestPlace:
         assert [(error["pointer"], error["code"]) for error in answer.json()["errors"]] == [(f"/{field}", code)]
         assert await shop.everything() == before
 
-    async def test_takes_today(self, shop: Shop) -> None:
-        answer = await post(shop.approver, bulk_body(shop, [(await shop.add_sku(), 1)], deliver_on=str(TODAY)))
-        assert answer.status_code == 201
+    @pytest.mark.parametrize("days", [1, 366])
+    async def test_takes_the_first_and_the_last_possible_day(self, shop: Shop, days: int) -> None:
+        wanted = str(TODAY + timedelta(days))
+        answer = await post(shop.approver, bulk_body(shop, [(await shop.add_sku(), 1)], deliver_on=wanted))
+        assert answer.status_code == 201, answer.text
+        assert answer.json()["deliver_on"] == wanted
+
+    async def test_does_not_promise_a_day_on_which_a_vendor_cannot_be_there(self, shop: Shop) -> None:
+        # The second vendor needs 3 to 5 days: its certificate, good until tomorrow, will be void when the goods arrive.
+        await shop.add_certificate(shop.second, "HALAL", TODAY + timedelta(1))
+        sku, near = await shop.add_sku(vendor=shop.second, rules=["HALAL"]), await shop.add_sku()
+        before = await shop.everything()
+        for days, status, code in ((0, 422, "too_early"), (2, 422, "too_early"), (3, 409, "certificate_expired")):
+            body = bulk_body(shop, [(near, 1), (sku, 1)], deliver_on=str(TODAY + timedelta(days)))
+            for answer in (
+                await post(shop.approver, body),
+                await shop.approver.post("/v1/bulk-orders/preview", json=body),
+            ):
+                assert answer.status_code == status, answer.text
+                assert answer.json()["errors"][0]["code"] == code
+        assert await shop.everything() == before
 
     async def test_wants_certificates_on_the_day_of_delivery(self, shop: Shop) -> None:
         await shop.add_certificate(shop.first, "HALAL", TODAY + timedelta(7))

@@ -167,8 +167,8 @@ class TestPrice:
             (date(2026, 11, 23), None, False),
             (date(2026, 11, 30), date(2026, 11, 30), True),
             (date(2026, 11, 30), date(2026, 12, 1), False),
-            (date(2026, 11, 22), date(2026, 11, 22), True),
-            (date.max, date(2030, 1, 1), True),
+            (date(2026, 11, 23), date(2026, 11, 23), True),
+            (date.max, date(2027, 11, 23), True),
             (None, None, False),
         ],
     )
@@ -182,6 +182,31 @@ class TestPrice:
         with pytest.raises(CertificateExpired) as refused:
             price(wants, offers, deliver_on)
         assert [error["pointer"] for error in refused.value.errors] == ["/lines/7"]
+
+    @pytest.mark.parametrize(
+        ("deliver_on", "code"),
+        [
+            (date(2026, 11, 21), "too_early"),
+            (date(2026, 11, 24), "too_early"),
+            (date(2026, 11, 25), None),
+            (date(2027, 11, 23), None),
+            (date(2027, 11, 24), "too_late"),
+            (date.max, "too_late"),
+        ],
+    )
+    def test_wants_a_day_that_the_slowest_vendor_can_keep(self, deliver_on: date, code: str | None) -> None:
+        wants = [Want(SKU, 1, 0), Want(OTHER_SKU, 1, 1)]
+        slow = offer(OTHER_SKU, vendor_id=OTHER_VENDOR, days_min=3, days_max=5)
+        offers = {SKU: offer(), OTHER_SKU: slow}
+        if code is None:
+            assert [share.promised(deliver_on) for share, _ in price(wants, offers, deliver_on).shares] == [
+                deliver_on,
+                deliver_on,
+            ]
+            return
+        with pytest.raises(InvalidRequest) as refused:
+            price(wants, offers, deliver_on)
+        assert [(error["pointer"], error["code"]) for error in refused.value.errors] == [("/deliver_on", code)]
 
 
 class TestExpectedTotal:

@@ -120,6 +120,7 @@ class TestPlace:
                 "/v1/orders", json=order_body([(sku, 1)]), headers={**key_header(), "Accept-Language": language}
             )
             assert answer.json()["lines"][0]["name"].startswith(name)
+            assert answer.headers["content-language"] == language
 
     async def test_is_refused_with_the_new_total_when_another_was_expected(self, shop: Shop) -> None:
         sku = await shop.add_sku(10_000)
@@ -226,7 +227,7 @@ class TestKey:
         assert (first.status_code, again.status_code) == (201, 201)
         assert again.content == first.content
         assert again.headers["idempotency-replayed"] == "true"
-        for header in ("location", "etag"):
+        for header in ("location", "etag", "content-language"):
             assert again.headers[header] == first.headers[header]
         assert await shop.level(sku) == (100, 1)
 

@@ -85,12 +85,22 @@ class TestPreviewBulk:
         assert answer.status_code == 200, answer.text
         assert [part["deliver_by"] for part in answer.json()["vendor_orders"]] == [wanted]
 
+    @pytest.mark.parametrize(
+        ("days", "code"), [(-1, "too_early"), (0, "too_early"), (367, "too_late"), (None, "invalid_date")]
+    )
+    async def test_refuses_a_day_that_cannot_be(self, shop: Shop, days: int | None, code: str) -> None:
+        wanted = 1893456000 if days is None else str(business_date(now()) + timedelta(days))
+        body = basket([(await shop.add_sku(), 1)], organization_id=str(shop.hotel), deliver_on=wanted)
+        answer = await shop.requester.post("/v1/bulk-orders/preview", json=body)
+        assert answer.status_code == 422, answer.text
+        assert [(error["pointer"], error["code"]) for error in answer.json()["errors"]] == [("/deliver_on", code)]
+
     async def test_takes_the_body_of_the_bulk_order(self, shop: Shop) -> None:
         body = order_body(
             [(await shop.add_sku(), 1)],
             organization_id=str(shop.hotel),
             po_number="PO-1",
-            deliver_on=str(business_date(now())),
+            deliver_on=str(business_date(now()) + timedelta(1)),
             ship_to=SHIP_TO,
         )
         assert (await shop.requester.post("/v1/bulk-orders/preview", json=body)).status_code == 200
