@@ -49,6 +49,7 @@ TRANSIENT = (
     pg.TooManyConnectionsError,
     pg.PostgresConnectionError,
     pg.InterfaceError,
+    pg.InternalClientError,  # A connection cut in the midst of a conversation.
     pg.IdleInTransactionSessionTimeoutError,
     OSError,  # No route, no name, no answer.
 )

@@ -40,7 +40,8 @@ POLL: Final = timedelta(seconds=1)
 KEPT: Final = timedelta(days=7)
 PURGED_AT_ONCE: Final = 50_000
 
-DATABASE_LOST: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
+DATABASE_LOST: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""The last is what asyncpg raises where a connection is cut in the midst of a conversation."""
 
 
 async def run_worker(
