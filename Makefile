@@ -49,7 +49,7 @@ fmt: $(DEVELOPMENT) ## Format the code and apply safe fixes
 
 lock: $(DEVELOPMENT) ## Write the lock files again after pyproject.toml was changed
 	$(COMPILE) --output-file requirements.lock
-	$(COMPILE) --group dev --constraints requirements.lock --output-file requirements-dev.lock
+	$(COMPILE) --group dev --extra telemetry --constraints requirements.lock --output-file requirements-dev.lock
 
 $(CREATED):
 	@command -v $(PYTHON) >/dev/null || { \
