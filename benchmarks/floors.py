@@ -42,7 +42,7 @@ async def pgbench(grounds: Grounds, script: Path, clients: int, seconds: int) ->
         command,
         script.with_suffix(".log"),
         seconds + PGBENCH_GRACE_SECONDS,
-        {"PGPASSWORD": settings.database_password.get_secret_value()},
+        {"PGPASSWORD": settings.password(Role.orders)},
     )
     rate, failed = TPS.search(said), FAILED.search(said)
     if rate is None or failed is None or int(failed[1]) > 0:

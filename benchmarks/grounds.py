@@ -23,7 +23,7 @@ import httpx
 from ishop.child_process import LOOPBACK, choose_port, log_end, start_child, stop_child, wait_for_end
 from ishop.home import Progress, load_secrets
 from ishop.laptop import reached
-from ishop.settings import Settings
+from ishop.settings import Role, Settings
 
 ROOT: Final = Path(__file__).parents[1]
 ISHOP: Final = Path(sys.executable).with_name("ishop")
@@ -145,7 +145,7 @@ def _sql_search(home: Path, settings: Settings) -> AbstractAsyncContextManager[S
     environment = {
         "ISHOP_DATABASE_HOST": settings.database_host,
         "ISHOP_DATABASE_PORT": str(settings.database_port),
-        "ISHOP_DATABASE_PASSWORD": secrets.database_password,
+        **{role.variable: settings.password(role) for role in Role},
         "ISHOP_SIGNING_KEY": secrets.signing_key,
         "ISHOP_RATE_LIMITS": "off",
     }

@@ -24,10 +24,11 @@ from ishop.doctor import Finding, examine
 from ishop.home import StartupError
 from ishop.laptop import database_is_given, reached, servers
 from ishop.market import SERVICES, all_checks, assemble
+from ishop.needs import require
 from ishop.postgres import EmbeddedPostgres
 from ishop.roles import bootstrap
 from ishop.service import Runtime, close_service
-from ishop.settings import Environment, Role, Settings, get_settings
+from ishop.settings import Environment, Role, Settings, SettingsError, get_settings
 from ishop.up import asked_to_stop, listen, serve, work, working_market
 
 P = ParamSpec("P")
@@ -51,7 +52,7 @@ def command(work_to_do: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, N
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
             asyncio.run(work_to_do(*args, **kwargs))
-        except StartupError as error:
+        except (StartupError, SettingsError) as error:
             errors.print(f"[red]{error}[/red]", soft_wrap=True)
             raise typer.Exit(1) from error
         except KeyboardInterrupt:
@@ -69,6 +70,7 @@ async def up() -> None:
     stop = asked_to_stop()
     with listen(settings) as door:
         async with servers(settings, say, stop=stop) as local:
+            require(local, "up")
             if settings.env is Environment.development:
                 await _fill_where_empty(local)
             await _bring_index_up(local)
@@ -93,6 +95,7 @@ async def serve_(
     stop = asked_to_stop()
     with listen(settings) as door:
         async with reached(settings, say) as local:
+            require(local, part)
             ready = functools.partial(say, f"{part} answers at http://{local.host}:{local.port}")
             if part == "market":
                 market = assemble(local)
@@ -112,6 +115,7 @@ async def worker() -> None:
     logs.configure(settings)
     stop = asked_to_stop()
     async with reached(settings, say) as local:
+        require(local, "worker")
         say("The worker runs.")
         await work(local, stop)
 
@@ -129,8 +133,8 @@ async def migrate(
     settings = get_settings()
     if database_is_given(settings):
         if settings.superuser_dsn is not None:
-            passwords = dict.fromkeys(Role, settings.database_password.get_secret_value())
-            await bootstrap(settings.superuser_dsn.get_secret_value(), settings.database_name, passwords)
+            require(settings, "migrate")
+            await bootstrap(settings.superuser_dsn.get_secret_value(), settings.database_name, settings.passwords())
         await asyncio.to_thread(migrations.upgrade, settings.database_dsn(Role.migrator), to)
     else:
         async with reached(settings, say) as local:
@@ -315,8 +319,7 @@ async def _check_migrations() -> None:
         await asyncio.to_thread(parent.chmod, 0o755)  # The server may run as another user.
         async with EmbeddedPostgres(parent / "home", settings={"fsync": "off"}, progress=say) as server:
             settings = Settings(database_port=server.port)
-            password = settings.database_password.get_secret_value()
-            await bootstrap(server.superuser_dsn, settings.database_name, dict.fromkeys(Role, password))
+            await bootstrap(server.superuser_dsn, settings.database_name, settings.passwords())
             dsn = settings.database_dsn(Role.migrator)
             await asyncio.to_thread(migrations.upgrade, dsn)
             try:

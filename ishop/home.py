@@ -10,12 +10,15 @@ import pwd
 import secrets
 import stat
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from joserfc.jwk import OKPKey
+from pydantic import SecretStr
+
+from ishop.settings import Role
 
 logger = logging.getLogger(__name__)
 
@@ -159,12 +162,17 @@ class Secrets:
 
     superuser_password: str = field(repr=False)
     """Of the PostgreSQL superuser `postgres`."""
-    database_password: str = field(repr=False)
-    """Of every login role of the market."""
+    role_passwords: Mapping[str, str] = field(repr=False)
+    """Of each login role of the market, by its short name."""
     signing_key: str = field(repr=False)
     """An Ed25519 private key as a JSON Web Key, which signs access tokens."""
     meili_key: str = field(repr=False)
     """The master key of the Meilisearch that runs as our child."""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The passwords of the roles as fields of `Settings`."""
+        return {f"{name}_password": SecretStr(password) for name, password in self.role_passwords.items()}
 
 
 def load_secrets(home: Path) -> Secrets:
@@ -179,7 +187,11 @@ def load_secrets(home: Path) -> Secrets:
             )
         _create_secrets(path)
     try:
-        return Secrets(**json.loads(path.read_text()))
+        kept = json.loads(path.read_text())
+        if "database_password" in kept:  # This home was made when all roles had one password, and goes on with it.
+            kept["role_passwords"] = {role.name: kept["database_password"] for role in Role}
+            del kept["database_password"]
+        return Secrets(**kept)
     except (OSError, ValueError, TypeError) as error:
         raise StartupError(f"{path} cannot be read ({error}). Start as the user who made it, or restore it.") from error
 
@@ -188,7 +200,7 @@ def _create_secrets(path: Path) -> None:
     key = OKPKey.generate_key("Ed25519", {"use": "sig"}, private=True, auto_kid=True)
     made = Secrets(
         superuser_password=secrets.token_urlsafe(32),
-        database_password=secrets.token_urlsafe(32),
+        role_passwords={role.name: secrets.token_urlsafe(32) for role in Role},
         signing_key=json.dumps(key.as_dict(private=True)),
         meili_key=secrets.token_urlsafe(32),
     )

@@ -50,9 +50,7 @@ async def servers(
             )
             meili_port = meilisearch.port
         local = _local_settings(settings, home, secrets, postgres.port, meili_port)
-        await bootstrap(
-            postgres.superuser_dsn, local.database_name, dict.fromkeys(Role, local.database_password.get_secret_value())
-        )
+        await bootstrap(postgres.superuser_dsn, local.database_name, local.passwords())
         await asyncio.to_thread(migrations.upgrade, local.database_dsn(Role.migrator))
         watch = asyncio.create_task(_watch(postgres, stop, progress))
         try:
@@ -108,7 +106,7 @@ def _local_settings(settings: Settings, home: Path, secrets: Secrets, port: int,
     changes: dict[str, object] = {
         "home": home,
         "database_port": port,
-        "database_password": SecretStr(secrets.database_password),
+        **secrets.settings,
         "signing_key": settings.signing_key or SecretStr(secrets.signing_key),
     }
     if meili_port is not None:

@@ -7,8 +7,10 @@ from types import ModuleType
 from typing import Final
 
 from fastapi import FastAPI
+from joserfc.jwk import KeySet
 from starlette.types import ASGIApp
 
+from ishop.auth import Verifier
 from ishop.database import Database
 from ishop.doctor import Check
 from ishop.jobs import Jobs
@@ -62,7 +64,8 @@ def assemble(settings: Settings) -> Market:
 
 def assemble_jobs(settings: Settings) -> tuple[Jobs, list[Database]]:
     """The jobs of all services, for a worker of its own; close the databases when it ends."""
-    runtime = Runtime.of(settings)
+    # The worker answers no request, so there is no key that it needs to trust.
+    runtime = Runtime(settings, Verifier(KeySet([])))
     jobs = Jobs()
     databases = []
     for name, module in service_modules().items():

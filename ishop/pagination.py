@@ -10,7 +10,6 @@ import orjson
 from fastapi import Query
 
 from ishop.errors import InvalidRequest
-from ishop.settings import Settings
 
 MAX_LIMIT = 100
 SIGNATURE_BYTES = 12
@@ -22,9 +21,9 @@ CursorText = Annotated[str | None, Query(max_length=1024, description="`next_cur
 class Cursors:
     """Writes and reads cursors. They never expire, and one of another list, sort or filter is refused with 422."""
 
-    def __init__(self, settings: Settings) -> None:
-        secret = settings.database_password.get_secret_value().encode()
-        self._key = hashlib.blake2b(secret, person=b"ishop-cursor").digest()
+    def __init__(self, secret: str) -> None:
+        """`secret` is the password of the service's role: all replicas share it, and it outlives a restart."""
+        self._key = hashlib.blake2b(secret.encode(), person=b"ishop-cursor").digest()
 
     def write(self, listing: str, filters: Mapping[str, Any], last: list[Any]) -> str:
         """The cursor behind the row whose sort key is `last`."""

@@ -47,7 +47,7 @@ def create_service(name: str, role: Role, routers: Iterable[APIRouter], runtime:
     app.state.database = Database(runtime.settings, role)
     app.state.closers = [app.state.database.close]
     app.state.verifier = runtime.verifier
-    app.state.cursors = Cursors(runtime.settings)
+    app.state.cursors = Cursors(runtime.settings.password(role))
     app.state.gates = Gates()
     problems.install(app)
     for router in routers:

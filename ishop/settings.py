@@ -1,11 +1,13 @@
-"""Settings of one i-Shop process, read from the environment and `.env`, frozen once read."""
+"""Settings of one i-Shop process, read from the environment, `.env` and files of secrets, frozen once read."""
 
+import os
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
+from urllib.parse import quote
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -26,15 +28,34 @@ class Role(StrEnum):
     worker = "ishop_worker"
     migrator = "ishop_migrator"
 
+    @property
+    def variable(self) -> str:
+        """The environment variable of this role's password."""
+        return f"ISHOP_{self.name.upper()}_PASSWORD"
 
-DEVELOPMENT_PASSWORD = "ishop-development"  # noqa: S105 - the public development default, refused elsewhere
+
+DEVELOPMENT_PASSWORD: Final = "ishop-development"  # noqa: S105 - the public development default, refused elsewhere
+SHORTEST_PASSWORD: Final = 16
+"""Signatures of cursors are made with it and given to everybody, so that a short one could be guessed from them."""
+
+SECRETS_DIRECTORY: Final = Path("/run/secrets")
+"""Where containers find secrets as files, named like the variables. Another place is named by ISHOP_SECRETS_DIR."""
+
+
+class SettingsError(Exception):
+    """What is wrong with the settings of this process: one sentence a line, each with the variable to set."""
 
 
 class Settings(BaseSettings):
     """Everything an operator may set. Names are the environment variables without `ISHOP_`."""
 
     model_config = SettingsConfigDict(
-        env_prefix="ISHOP_", env_file=".env", frozen=True, extra="ignore", populate_by_name=True
+        env_prefix="ISHOP_",
+        env_file=".env",
+        frozen=True,
+        extra="ignore",
+        populate_by_name=True,
+        hide_input_in_errors=True,  # An error's text goes to the terminal and to logs.
     )
 
     env: Environment = Environment.development
@@ -48,6 +69,13 @@ class Settings(BaseSettings):
     database_port: int = 5432
     database_name: str = "ishop"
     database_password: SecretStr = SecretStr(DEVELOPMENT_PASSWORD)
+    """Of every role that has none of its own below."""
+    catalog_password: SecretStr | None = None
+    vendors_password: SecretStr | None = None
+    orders_password: SecretStr | None = None
+    gateway_password: SecretStr | None = None
+    worker_password: SecretStr | None = None
+    migrator_password: SecretStr | None = None
     superuser_dsn: SecretStr | None = None
     database_pool: int = Field(default=20, ge=1, le=100)
 
@@ -58,25 +86,49 @@ class Settings(BaseSettings):
     verify_keys: str | None = None
 
     @model_validator(mode="after")
-    def refuse_development_secrets(self) -> Self:
-        """Outside development every secret must be set, and rate limits stay on."""
-        if self.env is Environment.development:
-            return self
-        if self.database_password.get_secret_value() == DEVELOPMENT_PASSWORD:
-            raise ValueError("ISHOP_DATABASE_PASSWORD must be set when ISHOP_ENV is not development")
-        if self.signing_key is None and self.verify_keys is None:
-            raise ValueError("ISHOP_SIGNING_KEY or ISHOP_VERIFY_KEYS must be set when ISHOP_ENV is not development")
-        if not self.rate_limits:
+    def refuse_development_settings(self) -> Self:
+        """Outside development rate limits stay on. Which secrets must be set depends on the process: ishop.needs."""
+        if self.env is not Environment.development and not self.rate_limits:
             raise ValueError("ISHOP_RATE_LIMITS=off is for development only")
         return self
 
+    def password(self, role: Role) -> str:
+        """The password of one role; raises SettingsError outside development where it is the default or too short."""
+        own: SecretStr | None = getattr(self, f"{role.name}_password")
+        password = (own or self.database_password).get_secret_value()
+        if self.env is not Environment.development:
+            if password == DEVELOPMENT_PASSWORD:
+                raise SettingsError(
+                    f"{role.variable} is missing: it is the password of the database role {role}, "
+                    f"and the development default is refused where ISHOP_ENV is {self.env}."
+                )
+            if len(password) < SHORTEST_PASSWORD:
+                raise SettingsError(f"{role.variable} is shorter than {SHORTEST_PASSWORD} characters.")
+        return password
+
+    def passwords(self) -> dict[Role, str]:
+        """The passwords of all roles, for the bootstrap that gives them out."""
+        return {role: self.password(role) for role in Role}
+
     def database_dsn(self, role: Role) -> str:
         """The plain PostgreSQL address of one role, without driver name; holds the password."""
-        password = self.database_password.get_secret_value()
+        password = quote(self.password(role), safe="")
         return f"postgresql://{role}:{password}@{self.database_host}:{self.database_port}/{self.database_name}"
 
 
 @cache
 def get_settings() -> Settings:
-    """The settings of this process."""
-    return Settings()
+    """The settings of this process; raises SettingsError for what cannot be understood, without repeating it."""
+    files = Path(os.environ.get("ISHOP_SECRETS_DIR", SECRETS_DIRECTORY))
+    try:
+        return Settings(_secrets_dir=files if files.is_dir() else None)
+    except ValidationError as error:
+        raise SettingsError("\n".join(_sentence(detail["loc"], detail["msg"]) for detail in error.errors())) from None
+
+
+def _sentence(location: tuple[int | str, ...], message: str) -> str:
+    """One of pydantic's errors, with the name that the operator knows the setting by."""
+    if not location:
+        return f"{message.removeprefix('Value error, ')}."
+    name = str(location[0])
+    return f"{f'ISHOP_{name.upper()}' if name in Settings.model_fields else name} cannot be used: {message}."

@@ -48,7 +48,7 @@ async def cluster() -> AsyncIterator[Cluster]:
                 _env_file=None,
                 database_host=server.host,
                 database_port=server.port,
-                database_password=SecretStr(secrets.database_password),
+                **secrets.settings,
                 signing_key=SecretStr(secrets.signing_key),
                 rate_limits=False,
                 meili_url=None,
@@ -60,9 +60,7 @@ async def cluster() -> AsyncIterator[Cluster]:
 async def migrated_template(cluster: Cluster) -> TestDatabase:
     """A migrated database without data; never connected to, only cloned."""
     database = cluster.named("migrated")
-    await bootstrap(
-        cluster.superuser_dsn, "migrated", dict.fromkeys(Role, cluster.settings.database_password.get_secret_value())
-    )
+    await bootstrap(cluster.superuser_dsn, "migrated", cluster.settings.passwords())
     await asyncio.to_thread(migrations.upgrade, database.dsn(Role.migrator))
     return database
 

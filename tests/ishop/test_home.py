@@ -1,5 +1,6 @@
 """Who may reach a home, and the secrets in it."""
 
+import dataclasses
 import json
 import os
 import stat
@@ -11,6 +12,7 @@ import pytest
 from joserfc.jwk import OKPKey
 
 from ishop.home import Account, StartupError, default_home, load_secrets, prepare_home, take_lock
+from ishop.settings import Role
 from tests.ishop.homes import temporary_home
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root runs the server as another user")
@@ -110,7 +112,8 @@ class TestLoadSecrets:
         secrets = load_secrets(home)
         assert load_secrets(home) == secrets
         assert stat.S_IMODE((home / "secrets.json").stat().st_mode) == 0o600
-        assert len({secrets.superuser_password, secrets.database_password, secrets.meili_key}) == 3
+        passwords = {secrets.superuser_password, secrets.meili_key, *secrets.role_passwords.values()}
+        assert len(passwords) == 2 + len(Role)
         assert [path.name for path in home.iterdir()] == ["secrets.json"]
 
     def test_signing_key_is_a_private_ed25519_key_with_an_id(self, home: Path) -> None:
@@ -122,6 +125,15 @@ class TestLoadSecrets:
     def test_all_callers_get_the_same_when_the_first_calls_are_parallel(self, home: Path) -> None:
         with ThreadPoolExecutor(8) as pool:
             assert len({secrets.superuser_password for secrets in pool.map(load_secrets, [home] * 8)}) == 1
+
+    def test_one_password_serves_all_roles_when_the_home_was_made_with_one(self, home: Path) -> None:
+        made = load_secrets(home)
+        old = dataclasses.asdict(made) | {"database_password": "the only one"}
+        del old["role_passwords"]
+        (home / "secrets.json").write_text(json.dumps(old))
+        found = load_secrets(home)
+        assert found.superuser_password == made.superuser_password
+        assert found.role_passwords == {role.name: "the only one" for role in Role}
 
     def test_none_shows_when_printed(self, home: Path) -> None:
         assert repr(load_secrets(home)) == "Secrets()"

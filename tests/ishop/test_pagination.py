@@ -3,21 +3,23 @@
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
 
 from ishop.errors import InvalidRequest
 from ishop.pagination import Cursors
-from ishop.settings import Settings
 
 FILTERS = {"category": "susu", "in_stock": True}
 
 
 @pytest.fixture
 def cursors() -> Cursors:
-    return Cursors(Settings(_env_file=None))
+    return Cursors("a secret")
 
 
 class TestRead:
+    def test_gives_back_the_key_that_another_replica_wrote(self, cursors: Cursors) -> None:
+        cursor = Cursors("a secret").write("products", FILTERS, [12000, "0198"])
+        assert cursors.read(cursor, "products", FILTERS) == [12000, "0198"]
+
     def test_gives_back_the_key_that_was_written(self, cursors: Cursors) -> None:
         cursor = cursors.write("products", FILTERS, [12000, "0198"])
         assert cursors.read(cursor, "products", FILTERS) == [12000, "0198"]
@@ -48,6 +50,6 @@ class TestRead:
                 cursors.read(changed, "products", FILTERS)
 
     def test_refused_when_another_market_signed_it(self, cursors: Cursors) -> None:
-        other = Cursors(Settings(_env_file=None, database_password=SecretStr("another")))
+        other = Cursors("another secret")
         with pytest.raises(InvalidRequest):
             cursors.read(other.write("products", FILTERS, [1]), "products", FILTERS)
