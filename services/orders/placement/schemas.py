@@ -70,14 +70,18 @@ class BulkOrderCreate(OrderCreate):
     deliver_on: DeliveryDay
 
 
+Unread = Annotated[str | None, Field(max_length=500)]
+"""What an order has and its preview does not look at: an unfinished form may send it as it is."""
+
+
 class PreviewShipTo(Schema):
     """Where the goods would go; the region is enough."""
 
-    name: str | None = None
-    phone: str | None = None
-    address: str | None = None
+    name: Unread = None
+    phone: Unread = None
+    address: Unread = None
     region_code: Annotated[str, Field(pattern=r"^[0-9]{2}\.[0-9]{2}(\.[0-9]{2}(\.[0-9]{4})?)?$", examples=["52.71"])]
-    postal_code: str | None = None
+    postal_code: Unread = None
 
 
 class OrderPreviewRequest(Schema):
@@ -94,7 +98,7 @@ class BulkOrderPreviewRequest(OrderPreviewRequest):
     """A bulk order that is not placed."""
 
     organization_id: UUID
-    po_number: str | None = None
+    po_number: Unread = None
     deliver_on: DeliveryDay | None = None
 
 

@@ -4,13 +4,24 @@ from datetime import datetime
 from typing import Annotated, Any, Literal, NamedTuple, Self
 from uuid import UUID
 
-from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator, model_validator
+from pydantic import (
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
 
 from ishop.problems import pointer
 from ishop.schemas import MAX_QUANTITY, Schema
 
 MAX_ROWS = 10_000
 MAX_SEQUENCE = 2**53 - 1
+
+COUNT_EXAMPLE: dict[str, JsonValue] = {"count": 40, "expected_version": 7}
+SKU_EXAMPLE = "0198c5b7-6f0e-7d3a-9f0e-2f4f3f1f6a10"
 
 Status = Literal["applied", "duplicate", "conflict", "invalid"]
 
@@ -35,6 +46,8 @@ class StockChangeRead(StockRead):
 class StockCount(Schema):
     """ "I have 40": taken only if the stock still is what the count was based on, by version or by amount."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [COUNT_EXAMPLE]})
+
     count: int = Field(strict=True, ge=0, le=MAX_QUANTITY, examples=[40])
     expected_version: int | None = Field(default=None, strict=True, ge=1, le=MAX_SEQUENCE, examples=[7])
     expected_count: int | None = Field(default=None, strict=True, ge=0, le=MAX_SEQUENCE, examples=[43])
@@ -58,6 +71,8 @@ class StockDelta(Schema):
 
 class StockCountRow(StockCount):
     """A count in a batch."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"sku_id": SKU_EXAMPLE, **COUNT_EXAMPLE}]})
 
     sku_id: UUID
 

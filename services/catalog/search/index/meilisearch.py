@@ -5,6 +5,7 @@ itself: commodities are a filter, and only words that no commodity explains are 
 are exact.
 """
 
+import asyncio
 import logging
 import socket
 import time
@@ -31,6 +32,10 @@ from services.catalog.search.schemas import EngineName, Facet, SearchSort
 logger = logging.getLogger(__name__)
 
 TIMEOUT: Final = httpx.Timeout(1.0, connect=0.25, pool=0.25)
+WHOLE_ANSWER_SECONDS: Final = 2.0
+"""The time-outs above are for one step each; a server that dribbles would keep a search for ever."""
+MISSHAPEN: Final = (ValueError, KeyError, TypeError, AttributeError)
+"""What reading an answer raises that is not of the shape that Meilisearch promises."""
 LIMITS: Final = httpx.Limits(max_connections=32, max_keepalive_connections=32)
 REST_SECONDS: Final = 2.0
 """How long a Meilisearch that failed is left alone, so that not every search waits for its time-out."""
@@ -74,27 +79,27 @@ class MeilisearchEngine:
         """Answer one query; EngineDown when Meilisearch has no index yet, fails, or takes too long."""
         if not query.branches:
             return EngineAnswer(EngineName.meilisearch, (), 0, True, {facet: {} for facet in query.facets})
-        found = await self._ask(_request(self._uid, query))
+        if time.monotonic() < self._resting_until:
+            raise EngineDown
+        try:
+            async with asyncio.timeout(WHOLE_ANSWER_SECONDS):
+                answer = await self._client.post("/multi-search", content=orjson.dumps(_request(self._uid, query)))
+            answer.raise_for_status()
+            return self._read(orjson.loads(answer.content), query)
+        except (httpx.HTTPError, TimeoutError, *MISSHAPEN) as error:
+            logger.warning("Meilisearch does not answer, PostgreSQL searches meanwhile: %s", _reason(error))
+            self._resting_until = time.monotonic() + REST_SECONDS
+            raise EngineDown from error
+
+    def _read(self, found: Any, query: EngineQuery) -> EngineAnswer:
         counted = found["facetsByIndex"].get(self._uid, {}).get("distribution", {})
         return EngineAnswer(
             engine=EngineName.meilisearch,
             hits=tuple(_hit(hit, query) for hit in found["hits"]),
-            total=found["totalHits"],
+            total=int(found["totalHits"]),
             total_is_exact=True,
             facets={facet: _counts(facet, counted.get(ATTRIBUTES[facet], {})) for facet in query.facets},
         )
-
-    async def _ask(self, body: Mapping[str, Any]) -> Any:
-        if time.monotonic() < self._resting_until:
-            raise EngineDown
-        try:
-            answer = await self._client.post("/multi-search", content=orjson.dumps(body))
-            answer.raise_for_status()
-            return orjson.loads(answer.content)
-        except (httpx.HTTPError, ValueError) as error:
-            logger.warning("Meilisearch does not answer, PostgreSQL searches meanwhile: %s", _reason(error))
-            self._resting_until = time.monotonic() + REST_SECONDS
-            raise EngineDown from error
 
 
 def _reason(error: Exception) -> str:
