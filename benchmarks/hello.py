@@ -1,12 +1,12 @@
 """The floor of every HTTP figure: uvicorn with the smallest possible application, run exactly as the market runs.
 
-`python -m benchmarks.hello` listens at ISHOP_PORT. It goes through the market's own entry (`ishop.cli.command`,
+`python -m benchmarks.hello` listens at ISHOP_PORT. It goes through the market's own entry (`ishop.cli.command.command`,
 `ishop.up.serve`), so that event loop, HTTP parser and server options are those of the market, whatever they are.
 """
 
 from starlette.types import Receive, Scope, Send
 
-from ishop.cli import command
+from ishop.cli.command import command
 from ishop.settings import get_settings
 from ishop.up import asked_to_stop, listen, serve
 

@@ -88,7 +88,7 @@ def summed(stacks: str, seconds: float) -> Profile:
 def _done_for(frames: list[Frame]) -> str:
     """The innermost of our own functions, or what stands there where none of ours does."""
     for frame in reversed(frames):
-        if frame.package.partition(".")[0] in OURS and frame.package not in ENTRY:
+        if frame.package.partition(".")[0] in OURS and not frame.package.startswith(ENTRY):
             return f"{frame.package}: {frame.function}"
     return IN_GREENLET if any(frame.package == "sqlalchemy" for frame in frames) else LOOP
 

@@ -12,10 +12,11 @@ from benchmarks.server_time import summed as summed_log
 
 SITE = "/x/.venv/lib/python3.11/site-packages"
 MAIN = "thread (0x7f): MainThread"
+RUN = f"run ({ROOT}/ishop/cli/command.py:1)"
 STACKS = f"""\
-{MAIN};run ({ROOT}/ishop/cli.py:1);serve ({SITE}/uvicorn/server.py:9);get ({ROOT}/services/catalog/routes.py:7) 60
-{MAIN};run ({ROOT}/ishop/cli.py:1);get ({ROOT}/services/catalog/routes.py:7);execute ({SITE}/sqlalchemy/x/y.py:7) 20
-{MAIN};run ({ROOT}/ishop/cli.py:1);serve ({SITE}/uvicorn/server.py:9) 10
+{MAIN};{RUN};serve ({SITE}/uvicorn/server.py:9);get ({ROOT}/services/catalog/routes.py:7) 60
+{MAIN};{RUN};get ({ROOT}/services/catalog/routes.py:7);execute ({SITE}/sqlalchemy/x/y.py:7) 20
+{MAIN};{RUN};serve ({SITE}/uvicorn/server.py:9) 10
 {MAIN};spawned ({SITE}/sqlalchemy/x/y.py:7);send ({SITE}/asyncpg/connection.py:7) 10
 thread (0x8f): ThreadPoolExecutor-0_0;wait (/usr/lib/python3.11/queue.py:7) 100
 """

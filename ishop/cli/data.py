@@ -1,123 +1,33 @@
-"""The command `ishop`: start the market, fill it, look after it."""
+"""Make the database, fill it, index it and examine it."""
 
 import asyncio
-import functools
 import importlib
 import tempfile
-from collections.abc import Callable, Coroutine
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated, Any, Final, ParamSpec
+from typing import Annotated, Final
 
 import alembic.util
 import asyncpg
-import orjson
 import typer
-from joserfc.jwk import OKPKey
-from pydantic import SecretStr
-from rich.table import Table
 
-from ishop import jobs, logs, migrations
-from ishop.console import Bars, console, errors, say, welcome
+from ishop import jobs, migrations
+from ishop.cli.command import command
+from ishop.console import Bars, console, say
 from ishop.database import Database
 from ishop.doctor import Finding, examine
 from ishop.home import StartupError
-from ishop.laptop import database_is_given, reached, servers
-from ishop.market import SERVICES, all_checks, assemble
+from ishop.laptop import database_is_given, reached
+from ishop.market import all_checks
 from ishop.needs import require
 from ishop.postgres import EmbeddedPostgres
 from ishop.roles import bootstrap
-from ishop.service import Runtime, close_service
-from ishop.settings import Environment, Role, Settings, SettingsError, get_settings
-from ishop.up import asked_to_stop, listen, serve, work, working_market
+from ishop.settings import Environment, Role, Settings, get_settings
 
-P = ParamSpec("P")
 STANDARD_VENDORS: Final = 453
 STANDARD_PRODUCTS: Final = 1600
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
-jobs_app = typer.Typer(no_args_is_help=True, help="Look at the jobs that failed for good, and run them again.")
-app.add_typer(jobs_app, name="jobs")
-
-
-def main() -> None:
-    """Run the command line."""
-    app()
-
-
-def command(work_to_do: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
-    """A command that is a coroutine; what cannot start is one sentence and exit code 1."""
-
-    @functools.wraps(work_to_do)
-    def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            asyncio.run(work_to_do(*args, **kwargs))
-        except (StartupError, SettingsError) as error:
-            errors.print(f"[red]{error}[/red]", soft_wrap=True)
-            raise typer.Exit(1) from error
-        except KeyboardInterrupt:
-            raise typer.Exit(130) from None
-
-    return run
-
-
-@app.command()
-@command
-async def up() -> None:
-    """Start the whole market on this machine: PostgreSQL, the demo market, services, worker and gateway."""
-    settings = get_settings()
-    logs.configure(settings)
-    stop = asked_to_stop()
-    with listen(settings) as door:
-        async with servers(settings, say, stop=stop) as local:
-            require(local, "up")
-            if settings.env is Environment.development:
-                await _fill_where_empty(local)
-            await _bring_index_up(local)
-            async with working_market(local, stop) as market:
-                await serve(market.gateway, door, stop, ready=lambda: welcome(local))
-            say("Stopping.")
-    say("Stopped. The data is kept; `ishop up` goes on with it.")
-
-
-@app.command(name="serve")
-@command
-async def serve_(
-    part: Annotated[
-        str, typer.Argument(help="`market` (gateway and services, no worker) or the name of a service")
-    ] = "market",
-) -> None:
-    """Serve one part over HTTP against the database of the settings."""
-    settings = get_settings()
-    logs.configure(settings)
-    if part != "market" and part not in SERVICES:
-        raise StartupError(f"There is no part {part!r}; choose market, {', '.join(SERVICES)}.")
-    stop = asked_to_stop()
-    with listen(settings) as door:
-        async with reached(settings, say) as local:
-            require(local, part)
-            ready = functools.partial(say, f"{part} answers at http://{local.host}:{local.port}")
-            if part == "market":
-                market = assemble(local)
-                await serve(market.gateway, door, stop, ready=ready)
-                await market.close()
-            else:
-                service = importlib.import_module(SERVICES[part]).create_app(Runtime.of(local))
-                await serve(service, door, stop, ready=ready)
-                await close_service(service)
-
-
-@app.command()
-@command
-async def worker() -> None:
-    """Run the worker alone: outbox, jobs and schedules."""
-    settings = get_settings()
-    logs.configure(settings)
-    stop = asked_to_stop()
-    async with reached(settings, say) as local:
-        require(local, "worker")
-        say("The worker runs.")
-        await work(local, stop)
+app = typer.Typer()
 
 
 @app.command()
@@ -171,37 +81,6 @@ async def reindex() -> None:
 
 @app.command()
 @command
-async def demo() -> None:
-    """Play the demo scenario against the running market and print what happens."""
-    settings = get_settings()
-    scenario = importlib.import_module("demo.scenario")
-    try:
-        await scenario.play(f"http://{settings.host}:{settings.port}", console.print)
-    except scenario.ScenarioFailed as error:
-        errors.print(f"[red]{error}[/red]", soft_wrap=True)
-        raise typer.Exit(1) from error
-
-
-@app.command()
-def openapi(
-    write: Annotated[Path | None, typer.Option(help="Write the document to this file")] = None,
-    check: Annotated[Path | None, typer.Option(help="Exit 1 when the document differs from this file")] = None,
-) -> None:
-    """Print the OpenAPI document of the gateway."""
-    document = _openapi_document()
-    if write is not None:
-        write.write_bytes(document)
-    elif check is not None:
-        if check.read_bytes() != document:
-            errors.print(f"[red]{check} is not what the code says; run `ishop openapi --write {check}`.[/red]")
-            raise typer.Exit(1)
-        say(f"{check} is what the code says.")
-    else:
-        typer.echo(document.decode())
-
-
-@app.command()
-@command
 async def doctor() -> None:
     """Check every invariant of the data; exit 1 where one does not hold."""
     async with reached(get_settings(), say) as local:
@@ -215,32 +94,7 @@ async def doctor() -> None:
         raise typer.Exit(1)
 
 
-@jobs_app.command(name="list")
-@command
-async def jobs_list() -> None:
-    """The jobs that failed for good, and why."""
-    async with reached(get_settings(), say) as local:
-        connection = await asyncpg.connect(local.database_dsn(Role.worker))
-        dead = await jobs.dead_jobs(connection)
-        await connection.close()
-    table = Table("id", "topic", "keys", "attempts", "failed at", "error")
-    for job in dead:
-        table.add_row(str(job.id), job.topic, ", ".join(job.keys[:3]), str(job.attempts), f"{job.failed_at}", job.error)
-    console.print(table if dead else "No dead jobs.")
-
-
-@jobs_app.command(name="replay")
-@command
-async def jobs_replay(job: Annotated[int | None, typer.Argument(help="Its id; all without one")] = None) -> None:
-    """Queue dead jobs again."""
-    async with reached(get_settings(), say) as local:
-        connection = await asyncpg.connect(local.database_dsn(Role.worker))
-        replayed = await jobs.replay(connection, job)
-        await connection.close()
-    say(f"{replayed} jobs are queued again.")
-
-
-async def _fill_where_empty(settings: Settings) -> None:
+async def fill_where_empty(settings: Settings) -> None:
     """Build the demo market where there is none, or where its building was interrupted; see that its accounts exist."""
     if await _demo_market().is_wanted(settings.database_dsn(Role.migrator)):
         await _fill(settings, STANDARD_VENDORS, STANDARD_PRODUCTS, 1)
@@ -273,7 +127,7 @@ def _demo_market() -> ModuleType:
     return importlib.import_module("demo.market")
 
 
-async def _bring_index_up(settings: Settings) -> None:
+async def bring_index_up(settings: Settings) -> None:
     """Build the Meilisearch index when it is new or made for other settings; other drift is left to the worker."""
     search = importlib.import_module("services.catalog.search.jobs")
     database = Database(settings, Role.catalog)
@@ -329,15 +183,3 @@ async def _check_migrations() -> None:
             await asyncio.to_thread(migrations.downgrade, dsn, "base")
             await asyncio.to_thread(migrations.upgrade, dsn)
     say("Models and revisions agree; downgrade and upgrade work.")
-
-
-def _openapi_document() -> bytes:
-    gateway = importlib.import_module("gateway.app")
-    document = gateway.openapi_document(assemble(_settings_for_documents()).services)
-    return orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-
-
-def _settings_for_documents() -> Settings:
-    """Settings with a key that nobody keeps: only the shape of the services is looked at, nothing is reached."""
-    key = OKPKey.generate_key("Ed25519")
-    return Settings(signing_key=SecretStr(orjson.dumps(key.as_dict(private=True)).decode()))

@@ -1,0 +1,15 @@
+"""The command `ishop`: start the market, fill it, look after it. A file for every group of commands."""
+
+import typer
+
+from ishop.cli import data, document, jobs, market
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+for group in (market.app, data.app, document.app):
+    app.add_typer(group)
+app.add_typer(jobs.app, name="jobs")
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

@@ -1,0 +1,93 @@
+"""Start the market, or one of its parts, and play with it."""
+
+import functools
+import importlib
+from typing import Annotated
+
+import typer
+
+from ishop import logs
+from ishop.cli.command import command
+from ishop.cli.data import bring_index_up, fill_where_empty
+from ishop.console import console, errors, say, welcome
+from ishop.home import StartupError
+from ishop.laptop import reached, servers
+from ishop.market import SERVICES, assemble
+from ishop.needs import require
+from ishop.service import Runtime, close_service
+from ishop.settings import Environment, get_settings
+from ishop.up import asked_to_stop, listen, serve, work, working_market
+
+app = typer.Typer()
+
+
+@app.command()
+@command
+async def up() -> None:
+    """Start the whole market on this machine: PostgreSQL, the demo market, services, worker and gateway."""
+    settings = get_settings()
+    logs.configure(settings)
+    stop = asked_to_stop()
+    with listen(settings) as door:
+        async with servers(settings, say, stop=stop) as local:
+            require(local, "up")
+            if settings.env is Environment.development:
+                await fill_where_empty(local)
+            await bring_index_up(local)
+            async with working_market(local, stop) as market:
+                await serve(market.gateway, door, stop, ready=lambda: welcome(local))
+            say("Stopping.")
+    say("Stopped. The data is kept; `ishop up` goes on with it.")
+
+
+@app.command(name="serve")
+@command
+async def serve_(
+    part: Annotated[
+        str, typer.Argument(help="`market` (gateway and services, no worker) or the name of a service")
+    ] = "market",
+) -> None:
+    """Serve one part over HTTP against the database of the settings."""
+    settings = get_settings()
+    logs.configure(settings)
+    if part != "market" and part not in SERVICES:
+        raise StartupError(f"There is no part {part!r}; choose market, {', '.join(SERVICES)}.")
+    stop = asked_to_stop()
+    with listen(settings) as door:
+        async with reached(settings, say) as local:
+            require(local, part)
+            ready = functools.partial(say, f"{part} answers at http://{local.host}:{local.port}")
+            if part == "market":
+                market = assemble(local)
+                await serve(market.gateway, door, stop, ready=ready)
+                await market.close()
+            else:
+                service = importlib.import_module(SERVICES[part]).create_app(Runtime.of(local))
+                await serve(service, door, stop, ready=ready)
+                await close_service(service)
+
+
+@app.command()
+@command
+async def worker() -> None:
+    """Run the worker alone: outbox, jobs and schedules."""
+    settings = get_settings()
+    logs.configure(settings)
+    stop = asked_to_stop()
+    async with reached(settings, say) as local:
+        require(local, "worker")
+        say("The worker runs.")
+        await work(local, stop)
+
+
+@app.command()
+@command
+async def demo() -> None:
+    """Play the demo scenario against the running market and print what happens."""
+    settings = get_settings()
+    scenario = importlib.import_module("demo.scenario")
+    try:
+        await scenario.play(f"http://{settings.host}:{settings.port}", console.print)
+    except scenario.ScenarioFailed as error:
+        errors.print(f"[red]{error}[/red]", soft_wrap=True)
+        raise typer.Exit(1) from error
