@@ -29,8 +29,9 @@ async def hello(_scope: Scope, _receive: Receive, send: Send) -> None:
 async def main() -> None:
     """Serve until asked to stop."""
     stop = asked_to_stop()
-    with listen(get_settings()) as door:
-        await serve(hello, door, stop, ready=lambda: None)
+    settings = get_settings()
+    with listen(settings) as door:
+        await serve(hello, door, stop, settings, ready=lambda: None)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import random
 import time
+import urllib.parse
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from gateway.exchange import Exchange, Headers, Incoming
 from gateway.identity.app import create_app as create_identity
+from gateway.over_http import OverHttp
 from gateway.pages import HEALTH, Page, Pages
 from gateway.rate_limits import (
     PUBLIC_READS,
@@ -26,15 +28,15 @@ from gateway.routes import ROUTES, Route, RouteTable
 from gateway.upstreams import InProcess, Upstream
 from ishop.auth import Principal
 from ishop.context import request_id
-from ishop.errors import AppError, InternalError, MalformedRequest, MethodNotAllowed, Unauthenticated
+from ishop.errors import AppError, InternalError, MalformedRequest, MethodNotAllowed, Unauthenticated, Unavailable
 from ishop.logs import AccessLog
 from ishop.openapi import merged_document, service_document
 from ishop.problems import language_of, problem_response
-from ishop.routing import SAFE_METHODS
+from ishop.routing import SAFE_METHODS, TIMEOUT_FIELD
 from ishop.service import Runtime
 from ishop.settings import Environment
 
-__all__ = ["Gateway", "InProcess", "create_gateway", "create_identity", "openapi_document"]
+__all__ = ["Gateway", "InProcess", "OverHttp", "create_gateway", "create_identity", "openapi_document"]
 
 log = structlog.get_logger(__name__)
 
@@ -43,12 +45,13 @@ SECURITY_HEADERS: Final[Headers] = [
     (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"no-referrer"),
 ]
+PRINTABLE: Final = "".join(map(chr, range(0x21, 0x7F)))
 # Two years, as browsers' preload lists ask for; never in development, where it would break http://localhost.
 STRICT_TRANSPORT: Final = (b"strict-transport-security", b"max-age=63072000; includeSubDomains")
 
 
 class Gateway:
-    """The ASGI application. `on_shutdown` is run when the server ends the lifespan; closing the upstreams is in it."""
+    """The ASGI application. `close` runs `on_shutdown`, which closes the upstreams; so does the end of the lifespan."""
 
     def __init__(self, runtime: Runtime, upstreams: Mapping[str, Upstream], routes: tuple[Route, ...] = ROUTES) -> None:
         self._verifier = runtime.verifier
@@ -60,6 +63,7 @@ class Gateway:
         # Request ids have to differ, not to be secret; asking the system for 16 random bytes costs 6 us each time.
         self._random = random.Random()  # noqa: S311 - see above
         self._access_log = AccessLog(runtime.settings, "gateway.access", "gateway")
+        self._timeout = (TIMEOUT_FIELD.lower().encode(), str(int(runtime.settings.request_seconds * 1000)).encode())
         self._added = list(SECURITY_HEADERS)
         if runtime.settings.env is not Environment.development:
             self._added.append(STRICT_TRANSPORT)
@@ -78,7 +82,17 @@ class Gateway:
     async def document(self) -> dict[str, Any]:
         """The OpenAPI document of everything behind this door."""
         documents = {name: await upstream.document() for name, upstream in self._upstreams.items()}
-        return merged_document(documents, [(route.method, route.path, route.upstream) for route in self._routes])
+        try:
+            return merged_document(documents, [(route.method, route.path, route.upstream) for route in self._routes])
+        except ValueError as error:
+            # Services of another version than the gateway's, while they are being exchanged one by one.
+            log.exception("the documents of the services do not fit together")
+            raise Unavailable from error
+
+    async def close(self) -> None:
+        """Give back what was opened to reach the services, and what they hold in this process."""
+        for close in self.on_shutdown:
+            await close()
 
     def _new_id(self) -> str:
         return f"{self._random.getrandbits(128):032x}"
@@ -89,8 +103,7 @@ class Gateway:
             if message["type"] == "lifespan.startup":
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
-                for close in self.on_shutdown:
-                    await close()
+                await self.close()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 
@@ -134,11 +147,12 @@ class Gateway:
         exchange.route = route.path
         self._admit(exchange, route)
         exchange.limit_body(route.body_limit)
-        method = "GET" if scope["method"] == "HEAD" else scope["method"]
+        incoming.passed.append(self._timeout)
+        passed = {"method": "GET" if scope["method"] == "HEAD" else scope["method"], "headers": incoming.passed}
+        if not scope["query_string"].isascii():
+            passed["query_string"] = _escaped(scope["query_string"])
         try:
-            await self._upstreams[route.upstream](
-                {**scope, "method": method, "headers": incoming.passed}, exchange.receive, exchange.send
-            )
+            await self._upstreams[route.upstream]({**scope, **passed}, exchange.receive, exchange.send)
         except Exception:
             # FastAPI raises a bug again after it has answered and logged it; an overrun is ours to answer.
             if not exchange.finished and exchange.overrun is None:
@@ -204,6 +218,11 @@ def _raw_path(scope: Scope) -> str:
     if b"%00" in raw or b"\0" in raw or b"%00" in scope["query_string"] or b"\0" in scope["query_string"]:
         raise MalformedRequest(reason="the address holds a NUL byte")
     return raw.decode("latin-1")
+
+
+def _escaped(query: bytes) -> bytes:
+    """Bytes that a client sent as they are and should have escaped: UTF-8, as every such client means it."""
+    return urllib.parse.quote_from_bytes(query, safe=PRINTABLE).encode()
 
 
 async def _refuse(exchange: Exchange, error: AppError) -> None:

@@ -35,6 +35,14 @@ def passes(name: bytes) -> bool:
     return name not in DROPPED and not name.startswith(DROPPED_PREFIXES) and b"_" not in name
 
 
+def _is_utf8(value: bytes) -> bool:
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 class Incoming:
     """The header fields of a request: the few that the gateway reads, and those that a service may see.
 
@@ -58,6 +66,8 @@ class Incoming:
                 self._read[name] = value
             if len(value) > MAX_HEADER_BYTES:
                 self.fault = f"a header field is longer than {MAX_HEADER_BYTES} bytes"
+            if not value.isascii() and not _is_utf8(value):
+                self.fault = f"the header field {name.decode('latin-1')} is not UTF-8"
             if passes(name):
                 self.passed.append((name, value))
         if count > MAX_HEADERS:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from importlib.resources import files
 from typing import Any, Final
 
@@ -28,6 +28,9 @@ READY_SECONDS: Final = 2.0
 READY_KEPT_SECONDS: Final = 1.0
 """How long the answer is given again without asking, so that a flood of questions is not one of database queries."""
 
+OK: Final = "ok"
+DOWN: Final = "unavailable"
+
 ASSET_CACHE: Final = "public, max-age=3600"
 # Swagger UI sets styles from its script; everything else, above all code, comes from this address or not at all.
 DOCS_POLICY: Final = (
@@ -50,7 +53,7 @@ class Pages:
         self._document = document
         self._document_bytes: bytes | None = None
         self._ready_until = 0.0
-        self._not_ready: list[str] = []
+        self._ready: dict[str, str] = {}
         swagger, own = files("fastapi_swagger.resources"), files("gateway").joinpath("docs")
         self._assets: dict[str, tuple[Any, str]] = {
             "/docs": (own.joinpath("index.html"), "text/html"),
@@ -91,15 +94,19 @@ class Pages:
         return _json(b'{"status":"ok"}')
 
     async def _readiness(self, _accept: str) -> Response:
+        """Not ready where no service is. While one is, the gateway must get requests, or one failure would be all."""
         if time.monotonic() > self._ready_until:
             ready = await asyncio.gather(*(_is_ready(upstream) for upstream in self._upstreams.values()))
-            self._not_ready = [name for name, well in zip(self._upstreams, ready, strict=True) if not well]
+            found = {name: OK if well else DOWN for name, well in zip(self._upstreams, ready, strict=True)}
             self._ready_until = time.monotonic() + READY_KEPT_SECONDS
-            if self._not_ready:
-                log.warning("not ready", upstreams=self._not_ready)
-        if self._not_ready:
+            if found != self._ready:
+                log.warning("readiness changed", **found)
+            self._ready = found
+        states = set(self._ready.values())
+        if states == {DOWN}:
             raise Unavailable
-        return _json(orjson.dumps({"status": "ok", "upstreams": dict.fromkeys(self._upstreams, "ok")}))
+        status = OK if states == {OK} else "degraded"
+        return _json(orjson.dumps({"status": status, "upstreams": self._ready}))
 
     async def _openapi(self, _accept: str) -> Response:
         if self._document_bytes is None:
@@ -117,9 +124,10 @@ def _json(body: bytes, cache: str = "no-store") -> Response:
 async def _is_ready(upstream: Upstream) -> bool:
     """Ask a service for its /readyz, whichever way it is reached."""
     status = 0
+    parts: Iterator[Message] = iter([{"type": "http.request", "body": b"", "more_body": False}])
 
     async def receive() -> Message:
-        return {"type": "http.request", "body": b"", "more_body": False}
+        return next(parts, None) or await asyncio.get_running_loop().create_future()
 
     async def send(message: Message) -> None:
         nonlocal status

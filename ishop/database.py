@@ -5,13 +5,18 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import asyncpg
-from sqlalchemy import MetaData
+from sqlalchemy import MetaData, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 
+from ishop import migrations
 from ishop.settings import Role, Settings
 
 POOL_TIMEOUT_SECONDS = 10
+DATABASE_LOST = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""What asyncpg raises where there is no database to work with; the last where a connection is cut in a conversation."""
 
 
 class Base(DeclarativeBase):
@@ -67,6 +72,15 @@ class Database:
         pool = await self._plain_pool()
         async with pool.acquire(timeout=POOL_TIMEOUT_SECONDS) as connection:
             return await connection.fetchrow(sql, *values)
+
+    async def is_migrated(self) -> bool:
+        """Whether the database answers and has the revision that this code is written for, or a newer one."""
+        try:
+            async with self._reading.connect() as connection:
+                found = (await connection.execute(text("SELECT version_num FROM public.alembic_version"))).scalar()
+        except (DBAPIError, PoolTimeout, *DATABASE_LOST):
+            return False
+        return await asyncio.to_thread(migrations.suffices, found)
 
     async def close(self) -> None:
         """Give all connections back to the server."""

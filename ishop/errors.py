@@ -200,14 +200,25 @@ class InternalError(AppError):
 
 
 class Unavailable(AppError):
-    """503: a part that is needed does not answer now; nothing was written."""
+    """503: a part that is needed does not answer now; send the same again, a write with the same Idempotency-Key."""
 
     status = 503
     code = "unavailable"
     sentence = {
-        "id": "Layanan sedang tidak tersedia; tidak ada yang berubah, coba lagi.",
-        "en": "The service is not available right now; nothing was changed, try again.",
+        "id": "Layanan sedang tidak tersedia; kirim lagi permintaan yang sama dengan Idempotency-Key yang sama.",
+        "en": "The service is not available right now; send the same request again with the same Idempotency-Key.",
     }
 
     def __init__(self) -> None:
         super().__init__(headers={"Retry-After": "1"})
+
+
+class DeadlineExceeded(AppError):
+    """504: it took too long and was given up; whether it took effect is told by sending it again with the same key."""
+
+    status = 504
+    code = "deadline_exceeded"
+    sentence = {
+        "id": "Permintaan tidak selesai dalam {seconds:g} detik; kirim lagi dengan Idempotency-Key yang sama.",
+        "en": "The request was not done within {seconds:g} seconds; send it again with the same Idempotency-Key.",
+    }

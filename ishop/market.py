@@ -4,17 +4,18 @@ import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Final
+from typing import Final, Protocol
 
 from fastapi import FastAPI
 from joserfc.jwk import KeySet
-from starlette.types import ASGIApp
+from starlette.types import Receive, Scope, Send
 
 from ishop.auth import Verifier
 from ishop.database import Database
 from ishop.doctor import Check
+from ishop.home import StartupError
 from ishop.jobs import Jobs
-from ishop.service import Runtime, close_service
+from ishop.service import Runtime
 from ishop.settings import Role, Settings
 
 # Named by import string, because the kernel knows nothing above it.
@@ -32,13 +33,22 @@ class Market:
 
     settings: Settings
     services: Mapping[str, FastAPI]
-    gateway: ASGIApp
+    gateway: "Door"
     jobs: Jobs
 
     async def close(self) -> None:
         """Give back all connections."""
-        for app in self.services.values():
-            await close_service(app)
+        await self.gateway.close()
+
+
+class Door(Protocol):
+    """The gateway as the kernel sees it: an ASGI application with what it reaches, closed with `close`."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+
+    async def close(self) -> None:
+        """Give back all connections."""
 
 
 def service_modules() -> dict[str, ModuleType]:
@@ -60,6 +70,20 @@ def assemble(settings: Settings) -> Market:
         runtime, {name: gateway_module.InProcess(app) for name, app in services.items()}
     )
     return Market(settings, services, gateway, jobs)
+
+
+def assemble_gateway(settings: Settings) -> Door:
+    """The gateway alone, with identity in its own process and the services wherever the settings say that they are."""
+    urls = {"catalog": settings.catalog_url, "vendors": settings.vendors_url, "orders": settings.orders_url}
+    missing = [f"ISHOP_{name.upper()}_URL" for name, url in urls.items() if url is None]
+    if missing:
+        raise StartupError(f"The gateway needs to know where the services are: set {', '.join(missing)}.")
+    runtime = Runtime.of(settings)
+    module = importlib.import_module(GATEWAY)
+    upstreams = {name: module.OverHttp(name, str(url), settings.request_seconds) for name, url in urls.items()}
+    upstreams["identity"] = module.InProcess(module.create_identity(runtime))
+    door: Door = module.create_gateway(runtime, upstreams)
+    return door
 
 
 def assemble_jobs(settings: Settings) -> tuple[Jobs, list[Database]]:

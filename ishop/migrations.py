@@ -1,6 +1,7 @@
 """Runs the Alembic revisions of the `migrations` package against one database."""
 
 import importlib.util
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -35,6 +36,18 @@ def check(dsn: str) -> None:
     command.check(configure(dsn))
 
 
+@cache
+def revisions() -> tuple[str, ...]:
+    """All revisions that this code knows, the newest first. Reads their files when first called."""
+    script = ScriptDirectory.from_config(configure(""))
+    return tuple(revision.revision for revision in script.walk_revisions())
+
+
 def head() -> str:
     """The newest revision."""
-    return ScriptDirectory.from_config(configure("")).get_current_head() or "base"
+    return next(iter(revisions()), "base")
+
+
+def suffices(revision: str | None) -> bool:
+    """Whether this code can work on a database at `revision`: its own newest, or one that only newer code knows."""
+    return revision is not None and (revision == head() or revision not in revisions())

@@ -16,6 +16,7 @@ from fastapi.routing import iter_route_contexts
 from ishop import auth, idempotency, problems
 from ishop.errors import (
     AppError,
+    DeadlineExceeded,
     Forbidden,
     IdempotencyKeyRequired,
     IdempotencyKeyReused,
@@ -78,6 +79,7 @@ SHARED_ERRORS: Final = (
     TooManyRequests,
     InternalError,
     Unavailable,
+    DeadlineExceeded,
 )
 """What operations answer that declare nothing of their own with the same status."""
 
@@ -232,6 +234,7 @@ def _complete(operation: Document, method: str, calls: frozenset[Callable[..., A
         TooManyRequests: True,
         InternalError: True,
         Unavailable: True,
+        DeadlineExceeded: True,
     }
     declared = operation["responses"]
     if "if-none-match" in names:

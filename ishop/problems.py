@@ -1,7 +1,8 @@
 """The one renderer of errors: RFC 9457 application/problem+json in the caller's language, never a stack trace."""
 
 import re
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -51,8 +52,22 @@ TRANSIENT = (
     pg.InterfaceError,
     pg.InternalClientError,  # A connection cut in the midst of a conversation.
     pg.IdleInTransactionSessionTimeoutError,
+    pg.InvalidCachedStatementError,  # A migration changed what a kept plan answers; the plan is made anew.
+    pg.InvalidAuthorizationSpecificationError,  # The role is not there yet: parts start in any order.
+    pg.InvalidCatalogNameError,  # Nor is the database.
     OSError,  # No route, no name, no answer.
 )
+BEHIND = (
+    pg.UndefinedTableError,
+    pg.UndefinedColumnError,
+    pg.UndefinedFunctionError,
+    pg.UndefinedObjectError,
+    pg.InvalidSchemaNameError,
+    pg.InsufficientPrivilegeError,
+)
+"""What a statement meets in a database that is not migrated yet, or is taken back; in any other it is our bug."""
+QUIET_SECONDS = 1.0
+"""A lost database is told once in so long, however many requests meet it."""
 
 
 class Problem(Schema):
@@ -147,12 +162,32 @@ def from_validation(problems: Sequence[Mapping[str, Any]]) -> AppError:
 
 def from_database(error: DBAPIError) -> AppError:
     """A database error as our answer: transient is 503, refused by a CHECK, the last line, 409, all else our bug."""
-    cause = error.orig.__cause__ if error.orig is not None else None
+    cause = _cause(error)
     if isinstance(cause, pg.CheckViolationError):
         return Conflict()
     if error.connection_invalidated or isinstance(cause, TRANSIENT):
         return Unavailable()
     return InternalError()
+
+
+def _cause(error: Exception) -> BaseException | None:
+    """What PostgreSQL or asyncpg said, also where SQLAlchemy wrapped it."""
+    if isinstance(error, DBAPIError):
+        return error.orig.__cause__ if error.orig is not None else None
+    return error
+
+
+class _Outage:
+    """Says that the database cannot be used, once in QUIET_SECONDS."""
+
+    def __init__(self) -> None:
+        self._next = 0.0
+
+    def tell(self, error: Exception) -> None:
+        now = time.monotonic()
+        if now >= self._next:
+            self._next = now + QUIET_SECONDS
+            log.warning("database unavailable", error=type(_cause(error)).__name__)
 
 
 def install(app: FastAPI) -> None:
@@ -178,15 +213,6 @@ def install(app: FastAPI) -> None:
         }
         return answer(request, known.get(status, InternalError()))
 
-    async def on_unavailable(request: Request, error: Exception) -> Response:
-        log.warning("database unavailable", error=type(error).__name__)
-        return answer(request, Unavailable())
-
-    async def on_database(request: Request, error: Exception) -> Response:
-        rendered = from_database(error) if isinstance(error, DBAPIError) else InternalError()
-        log.log(40 if rendered.status == InternalError.status else 30, "database error", exc_info=error)
-        return answer(request, rendered)
-
     async def on_gone(_request: Request, _error: Exception) -> Response:
         return Response(status_code=CLIENT_GONE)
 
@@ -197,9 +223,30 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(AppError, on_app_error)
     app.add_exception_handler(RequestValidationError, on_validation)
     app.add_exception_handler(HTTPException, on_http)
+    _install_database(app, answer)
+    app.add_exception_handler(ClientDisconnect, on_gone)
+    app.add_exception_handler(Exception, on_bug)
+
+
+def _install_database(app: FastAPI, answer: Callable[[Request, AppError], Response]) -> None:
+    outage = _Outage()
+
+    async def on_unavailable(request: Request, error: Exception) -> Response:
+        outage.tell(error)
+        return answer(request, Unavailable())
+
+    async def on_database(request: Request, error: Exception) -> Response:
+        rendered = from_database(error) if isinstance(error, DBAPIError) else InternalError()
+        if rendered.status == InternalError.status and isinstance(_cause(error), BEHIND):
+            rendered = rendered if await request.app.state.database.is_migrated() else Unavailable()
+        if rendered.status == Unavailable.status:
+            outage.tell(error)
+        else:
+            log.log(40 if rendered.status == InternalError.status else 30, "database error", exc_info=error)
+        return answer(request, rendered)
+
     app.add_exception_handler(PoolTimeout, on_unavailable)
     for transient in (*TRANSIENT, TimeoutError):
         app.add_exception_handler(transient, on_unavailable)
-    app.add_exception_handler(DBAPIError, on_database)
-    app.add_exception_handler(ClientDisconnect, on_gone)
-    app.add_exception_handler(Exception, on_bug)
+    for ours in (DBAPIError, *BEHIND):
+        app.add_exception_handler(ours, on_database)

@@ -4,6 +4,7 @@ It settles in one place what every route owes its callers: a readable request, a
 looked at, no unknown query parameter, one database session, and the Idempotency-Key.
 """
 
+import asyncio
 import re
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
@@ -16,12 +17,22 @@ from starlette.responses import Response
 
 from ishop import idempotency
 from ishop.auth import Principal, signed_in
-from ishop.errors import InvalidRequest, Language, MalformedRequest, Unauthenticated, UnsupportedMediaType
+from ishop.context import request_id
+from ishop.errors import (
+    DeadlineExceeded,
+    InvalidRequest,
+    Language,
+    MalformedRequest,
+    Unauthenticated,
+    UnsupportedMediaType,
+)
 from ishop.problems import MAX_ERRORS, language_of
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 SAFE_METHODS = frozenset({"GET", "HEAD"})
+TIMEOUT_FIELD = "X-Request-Timeout-Ms"
+"""What is left of a request's time. Only the gateway sets it. A span and not a moment: clocks need not agree."""
 # PostgreSQL text cannot hold NUL. In JSON it can only be written as \u0000 behind an even number of backslashes.
 ESCAPED_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
@@ -35,7 +46,7 @@ class ServiceRoute(APIRoute):
         needs_caller = _uses(self.dependant, signed_in)
         reads_json = self.body_field is not None and "form" not in type(self.body_field.field_info).__name__.lower()
 
-        async def serve(request: Request) -> Response:
+        async def work(request: Request) -> Response:
             request.state.principal = request.app.state.verifier.principal_of(request.headers.get("authorization"))
             if needs_caller and request.state.principal is None:
                 raise Unauthenticated
@@ -51,7 +62,31 @@ class ServiceRoute(APIRoute):
             async with request.app.state.gates.passing(str(principal.id), key):
                 return await _work_once(request, handle, str(principal.id), key)
 
+        async def serve(request: Request) -> Response:
+            _take_request_id(request)
+            try:
+                async with asyncio.timeout(_seconds(request)) as limit:
+                    return await work(request)
+            except TimeoutError as error:
+                if limit.expired():
+                    raise DeadlineExceeded(seconds=request.app.state.runtime.settings.request_seconds) from error
+                raise
+
         return serve
+
+
+def _take_request_id(request: Request) -> None:
+    """The id that the gateway gave the request, where the gateway is another process."""
+    given = request.headers.get("x-request-id")
+    if given is not None and given != request_id.get():
+        request_id.set(given)
+
+
+def _seconds(request: Request) -> float:
+    """What the gateway left for this request, never more than this process allows."""
+    allowed: float = request.app.state.runtime.settings.request_seconds
+    left = request.headers.get(TIMEOUT_FIELD)
+    return min(int(left) / 1000, allowed) if left is not None and left.isdecimal() else allowed
 
 
 async def _read(request: Request, handle: Handler) -> Response:

@@ -2,19 +2,23 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
-from sqlalchemy import text
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from ishop import problems
+from ishop import openapi, problems
 from ishop.auth import Verifier
 from ishop.database import Database
+from ishop.errors import Unavailable
 from ishop.idempotency import Gates
 from ishop.pagination import Cursors
 from ishop.settings import Role, Settings
+
+DOCUMENT_PATH: Final = "/internal/openapi.json"
+"""Where a service shows its own document: to the gateway, whose route table has no such path."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,7 @@ def create_service(name: str, role: Role, routers: Iterable[APIRouter], runtime:
     app = FastAPI(
         title=f"i-Shop {name}",
         version="1",
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
@@ -54,6 +59,7 @@ def create_service(name: str, role: Role, routers: Iterable[APIRouter], runtime:
         app.include_router(router)
     app.add_route("/healthz", healthz, include_in_schema=False)
     app.add_route("/readyz", readyz, include_in_schema=False)
+    app.add_route(DOCUMENT_PATH, document, include_in_schema=False)
     return app
 
 
@@ -74,7 +80,12 @@ async def healthz(_: Request) -> Response:
 
 
 async def readyz(request: Request) -> Response:
-    """The process can serve: its database answers. A failure is the 503 problem."""
-    async with request.app.state.database.reading() as session:
-        await session.execute(text("SELECT 1"))
+    """The process can serve: its database answers and is migrated. Else the 503 problem."""
+    if not await request.app.state.database.is_migrated():
+        raise Unavailable
     return JSONResponse({"status": "ok"})
+
+
+async def document(request: Request) -> Response:
+    """The service's own part of the OpenAPI document."""
+    return JSONResponse(openapi.service_document(request.app))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final, Self
 from urllib.parse import quote
 
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import AnyHttpUrl, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -78,6 +78,12 @@ class Settings(BaseSettings):
     migrator_password: SecretStr | None = None
     superuser_dsn: SecretStr | None = None
     database_pool: int = Field(default=20, ge=1, le=100)
+
+    catalog_url: AnyHttpUrl | None = None
+    vendors_url: AnyHttpUrl | None = None
+    orders_url: AnyHttpUrl | None = None
+    request_seconds: float = Field(default=30, gt=0, le=600)
+    shutdown_seconds: float = Field(default=10, ge=0, le=600)
 
     meili_url: str | None = Field(default=None, validation_alias="MEILI_URL")
     meili_key: SecretStr | None = Field(default=None, validation_alias="MEILI_MASTER_KEY")

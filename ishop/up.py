@@ -1,4 +1,4 @@
-"""`ishop up` and `ishop serve`: the market behind its gateway in one process, until it is asked to stop."""
+"""Serving until asked to stop, and `ishop up`: the market behind its gateway, with its worker, in one process."""
 
 import asyncio
 import contextlib
@@ -8,14 +8,19 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from ishop.errors import Unavailable
 from ishop.home import StartupError
-from ishop.market import Market, assemble, assemble_jobs
+from ishop.market import Market, assemble
+from ishop.problems import language_of, problem_response
 from ishop.settings import Role, Settings
 from ishop.worker import run_worker
 
-SHUTDOWN_SECONDS = 10
+IDLE_SECONDS = 75
+"""How long an idle connection is kept: longer than the gateway keeps those to the services (gateway.over_http)."""
+CLOSE_SECONDS = 1
+POLL_SECONDS = 0.02
 
 
 class Server(uvicorn.Server):
@@ -35,6 +40,16 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             self._ready()
+
+    async def finish(self, seconds: float) -> None:
+        """Listen no longer, wait for the requests being served, at most so many seconds, and end."""
+        for server in getattr(self, "servers", ()):
+            server.close()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self.server_state.tasks:  # noqa: ASYNC110 - uvicorn has no event for it.
+                    await asyncio.sleep(POLL_SECONDS)
+        self.should_exit = True
 
 
 def listen(settings: Settings) -> socket.socket:
@@ -64,23 +79,49 @@ def asked_to_stop() -> asyncio.Event:
     return stop
 
 
-async def serve(app: ASGIApp, door: socket.socket, stop: asyncio.Event, *, ready: Callable[[], None]) -> None:
-    """Answer at `door` until `stop`, then finish what was begun; `ready` is called when the first request may come."""
+async def serve(
+    app: ASGIApp, door: socket.socket, stop: asyncio.Event, settings: Settings, *, ready: Callable[[], None]
+) -> None:
+    """Answer at `door` until `stop`; `ready` is called when the first request may come.
+
+    Then nobody new is let in, who sends on a kept connection is refused with 503, and what was taken is finished, for
+    `shutdown_seconds` at most.
+    """
+    shutter = _Shutter(app)
     config = uvicorn.Config(
-        app,
+        shutter,
         lifespan="off",
         log_config=None,
         access_log=False,
         server_header=False,
-        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+        timeout_keep_alive=IDLE_SECONDS,
+        timeout_graceful_shutdown=CLOSE_SECONDS,
     )
     server = Server(config, ready)
     serving = asyncio.create_task(server.serve(sockets=[door]))
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    server.should_exit = True
     stopping.cancel()
+    shutter.closed = True
+    await server.finish(settings.shutdown_seconds)
     await serving
+
+
+class _Shutter:
+    """The application as the server calls it; once `closed`, it refuses everything, health included."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.closed = False
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self.closed and scope["type"] == "http":
+            refusal = Unavailable()
+            refusal.headers["Connection"] = "close"
+            language = language_of(dict(scope["headers"]).get(b"accept-language", b"").decode("latin-1"))
+            await problem_response(refusal, language)(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
 
 
 @asynccontextmanager
@@ -99,13 +140,3 @@ async def working_market(settings: Settings, stop: asyncio.Event) -> AsyncIterat
             await worker
         finally:
             await market.close()
-
-
-async def work(settings: Settings, stop: asyncio.Event) -> None:
-    """`ishop serve worker`: the worker as a process of its own."""
-    jobs, databases = assemble_jobs(settings)
-    try:
-        await run_worker(settings.database_dsn(Role.worker), jobs, stop=stop)
-    finally:
-        for database in databases:
-            await database.close()

@@ -17,6 +17,7 @@ from pgqueuer.domain.models import Schedule as QueueSchedule
 from pgqueuer.domain.types import Channel, QueueManagerId
 
 from ishop.context import request_id
+from ishop.database import DATABASE_LOST
 from ishop.job_runner import TopicRunner, describe
 from ishop.jobs import HEARTBEAT_TIMEOUT, Jobs, Schedule
 from ishop.outbox import BATCH, drain, queue_queries
@@ -40,20 +41,25 @@ POLL: Final = timedelta(seconds=1)
 KEPT: Final = timedelta(days=7)
 PURGED_AT_ONCE: Final = 50_000
 
-DATABASE_LOST: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
-"""The last is what asyncpg raises where a connection is cut in the midst of a conversation."""
-
 
 async def run_worker(
-    dsn: str, jobs: Jobs, *, stop: asyncio.Event, heartbeat_timeout: timedelta = HEARTBEAT_TIMEOUT
+    dsn: str,
+    jobs: Jobs,
+    *,
+    stop: asyncio.Event,
+    connected: asyncio.Event | None = None,
+    heartbeat_timeout: timedelta = HEARTBEAT_TIMEOUT,
 ) -> None:
     """Work until `stop` is set, then finish the jobs that are running and return.
+
+    `connected` is set while there is a database to work on.
 
     `dsn` is the plain PostgreSQL address of the worker's role. Any number of workers may run side by side. A lost
     database is waited for, and so is one that has not been migrated. Cancelling stops in a hurry: running handlers
     are cancelled and their jobs go back into the queue.
     """
     clock = asyncio.get_running_loop().time
+    connected = connected or asyncio.Event()
     me = QueueManagerId(uuid4())
     pause = FIRST_RECONNECT_SECONDS
     while not stop.is_set():
@@ -62,6 +68,7 @@ async def run_worker(
             async with _connected(dsn) as outbox, _connected(dsn) as queue:
                 halt = asyncio.Event()
                 queries = queue_queries(queue)
+                connected.set()
                 await _run_together(
                     halt,
                     stop.wait(),
@@ -70,6 +77,7 @@ async def run_worker(
                     _schedule(queries, jobs, halt),
                 )
         except DATABASE_LOST as error:
+            connected.clear()
             if clock() - started > LONGEST_RECONNECT_SECONDS:
                 pause = FIRST_RECONNECT_SECONDS
             logger.warning("The worker cannot use its database, again in %.1f s: %s", pause, describe(error))

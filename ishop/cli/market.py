@@ -12,11 +12,11 @@ from ishop.cli.data import bring_index_up, fill_where_empty
 from ishop.console import console, errors, say, welcome
 from ishop.home import StartupError
 from ishop.laptop import reached, servers
-from ishop.market import SERVICES, assemble
 from ishop.needs import require
-from ishop.service import Runtime, close_service
+from ishop.processes import MARKET, PARTS, serve_part
 from ishop.settings import Environment, get_settings
-from ishop.up import asked_to_stop, listen, serve, work, working_market
+from ishop.up import asked_to_stop, listen, working_market
+from ishop.up import serve as serve_market
 
 app = typer.Typer()
 
@@ -35,49 +35,30 @@ async def up() -> None:
                 await fill_where_empty(local)
             await bring_index_up(local)
             async with working_market(local, stop) as market:
-                await serve(market.gateway, door, stop, ready=lambda: welcome(local))
+                await serve_market(market.gateway, door, stop, local, ready=lambda: welcome(local))
             say("Stopping.")
     say("Stopped. The data is kept; `ishop up` goes on with it.")
 
 
-@app.command(name="serve")
+@app.command()
 @command
-async def serve_(
+async def serve(
     part: Annotated[
-        str, typer.Argument(help="`market` (gateway and services, no worker) or the name of a service")
-    ] = "market",
+        str,
+        typer.Argument(help="`market` (gateway and services in one process), or one of: gateway, a service, worker"),
+    ] = MARKET,
 ) -> None:
-    """Serve one part over HTTP against the database of the settings."""
+    """Serve one part of the market over HTTP, with the database of the settings."""
     settings = get_settings()
-    logs.configure(settings)
-    if part != "market" and part not in SERVICES:
-        raise StartupError(f"There is no part {part!r}; choose market, {', '.join(SERVICES)}.")
+    logs.configure(settings, part)
+    if part not in PARTS:
+        raise StartupError(f"There is no part {part!r}; choose {', '.join(PARTS)}.")
     stop = asked_to_stop()
     with listen(settings) as door:
         async with reached(settings, say) as local:
             require(local, part)
             ready = functools.partial(say, f"{part} answers at http://{local.host}:{local.port}")
-            if part == "market":
-                market = assemble(local)
-                await serve(market.gateway, door, stop, ready=ready)
-                await market.close()
-            else:
-                service = importlib.import_module(SERVICES[part]).create_app(Runtime.of(local))
-                await serve(service, door, stop, ready=ready)
-                await close_service(service)
-
-
-@app.command()
-@command
-async def worker() -> None:
-    """Run the worker alone: outbox, jobs and schedules."""
-    settings = get_settings()
-    logs.configure(settings)
-    stop = asked_to_stop()
-    async with reached(settings, say) as local:
-        require(local, "worker")
-        say("The worker runs.")
-        await work(local, stop)
+            await serve_part(part, local, door, stop, ready=ready)
 
 
 @app.command()
