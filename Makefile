@@ -38,7 +38,7 @@ check: $(DEVELOPMENT) ## Check style, types, import rules, migrations and the AP
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/ishop migrate --check
-	$(BIN)/ishop openapi --check openapi.json
+	$(BIN)/ishop openapi --check openapi.json --released docs/api/released.json
 
 attack: $(DEVELOPMENT) ## Attack the API: fuzz every operation as every role, and test each OWASP API risk (EXAMPLES=100)
 	ATTACK_EXAMPLES=$(or $(EXAMPLES),100) $(BIN)/pytest -n 2 --dist loadfile tests/attack tests/e2e/test_access.py tests/gateway

@@ -28,6 +28,7 @@ from gateway.routes import ROUTES, Route, RouteTable
 from gateway.upstreams import InProcess, Upstream
 from ishop.auth import Principal
 from ishop.context import request_id
+from ishop.deprecation import mark
 from ishop.errors import AppError, InternalError, MalformedRequest, MethodNotAllowed, Unauthenticated, Unavailable
 from ishop.logs import AccessLog
 from ishop.openapi import merged_document, service_document
@@ -83,7 +84,7 @@ class Gateway:
         """The OpenAPI document of everything behind this door."""
         documents = {name: await upstream.document() for name, upstream in self._upstreams.items()}
         try:
-            return merged_document(documents, [(route.method, route.path, route.upstream) for route in self._routes])
+            return _merged(documents, self._routes)
         except ValueError as error:
             # Services of another version than the gateway's, while they are being exchanged one by one.
             log.exception("the documents of the services do not fit together")
@@ -145,6 +146,10 @@ class Gateway:
             return
         route = self._table.find(scope["method"], path)
         exchange.route = route.path
+        for deprecation in route.deprecations:
+            if deprecation.concerns(scope["query_string"]):
+                exchange.added.extend(deprecation.headers())
+                break
         self._admit(exchange, route)
         exchange.limit_body(route.body_limit)
         incoming.passed.append(self._timeout)
@@ -209,7 +214,14 @@ def create_gateway(runtime: Runtime, upstreams: Mapping[str, Upstream]) -> Gatew
 def openapi_document(services: Mapping[str, FastAPI]) -> dict[str, Any]:
     """The OpenAPI document of `services`, by the names that the route table uses, without serving anything."""
     documents = {name: service_document(app) for name, app in services.items()}
-    return merged_document(documents, [(route.method, route.path, route.upstream) for route in ROUTES])
+    return _merged(documents, ROUTES)
+
+
+def _merged(documents: Mapping[str, dict[str, Any]], routes: tuple[Route, ...]) -> dict[str, Any]:
+    document = merged_document(documents, [(route.method, route.path, route.upstream) for route in routes])
+    for route in routes:
+        mark(document["paths"][route.path][route.method.lower()], route.deprecations)
+    return document
 
 
 def _raw_path(scope: Scope) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from ishop.deprecation import Deprecation
 from ishop.errors import MethodNotAllowed, NotFound
 
 CATALOG: Final = "catalog"
@@ -29,6 +30,8 @@ class Route:
     """In bytes; a longer body is answered with 413."""
     signs_in: bool = False
     """The caller is nobody yet: its Authorization header is ignored, and the tight limits against guessing hold."""
+    deprecations: tuple[Deprecation, ...] = ()
+    """What of it is to go, and what to use instead: told in the document and in the header fields of its answers."""
 
 
 ROUTES: Final = (

@@ -130,6 +130,18 @@ COMPONENTS: Final[Mapping[str, Mapping[str, Any]]] = {
             "schema": {"type": "string", "examples": ['"reads";q=600;w=60']},
         },
         "Authenticate": {"description": "How to sign in", "schema": {"type": "string", "examples": ["Bearer"]}},
+        "Deprecation": {
+            "description": "Since when what was called is deprecated: `@` and seconds since 1970 (RFC 9745)",
+            "schema": {"type": "string", "examples": ["@1798761600"]},
+        },
+        "Sunset": {
+            "description": "Until when it works (RFC 8594)",
+            "schema": {"type": "string", "examples": ["Thu, 31 Dec 2026 23:59:59 GMT"]},
+        },
+        "Link": {
+            "description": "What to call instead (`successor-version`) and where that is told (`deprecation`)",
+            "schema": {"type": "string", "examples": ['</v1/orders>; rel="successor-version"']},
+        },
         "Replayed": {
             "description": "`true` where this is the first answer again",
             "schema": {"type": "string", "examples": ["true"]},

@@ -9,6 +9,7 @@ import typer
 from joserfc.jwk import OKPKey
 from pydantic import SecretStr
 
+from ishop.compatibility import breaking_changes, unlisted
 from ishop.console import errors, say
 from ishop.market import assemble
 from ishop.settings import Settings
@@ -20,9 +21,15 @@ app = typer.Typer()
 def openapi(
     write: Annotated[Path | None, typer.Option(help="Write the document to this file")] = None,
     check: Annotated[Path | None, typer.Option(help="Exit 1 when the document differs from this file")] = None,
+    released: Annotated[
+        Path | None, typer.Option(help="Exit 1 when it breaks what this released document promised, unlisted")
+    ] = None,
+    changelog: Annotated[Path, typer.Option(help="Where what breaks is listed")] = Path("CHANGELOG.md"),
 ) -> None:
     """Print the OpenAPI document of the gateway."""
     document = _openapi_document()
+    if released is not None:
+        _refuse_unlisted_breaks(document, released, changelog)
     if write is not None:
         write.write_bytes(document)
     elif check is not None:
@@ -30,8 +37,23 @@ def openapi(
             errors.print(f"[red]{check} is not what the code says; run `ishop openapi --write {check}`.[/red]")
             raise typer.Exit(1)
         say(f"{check} is what the code says.")
-    else:
+    elif released is None:
         typer.echo(document.decode())
+
+
+def _refuse_unlisted_breaks(document: bytes, released: Path, changelog: Path) -> None:
+    breaks = breaking_changes(orjson.loads(released.read_bytes()), orjson.loads(document))
+    missing = unlisted(breaks, changelog.read_text())
+    if missing:
+        errors.print(
+            f"[red]The API breaks what {released} promised. Keep the promise (deprecate instead, see docs/api.md), or "
+            f'write these lines in {changelog} under "## Unreleased", "### Breaking":[/red]',
+            soft_wrap=True,
+        )
+        for change in missing:
+            errors.print(str(change), soft_wrap=True, markup=False)
+        raise typer.Exit(1)
+    say(f"Nothing that {released} promised is broken{', but what the changelog lists' if breaks else ''}.")
 
 
 def _openapi_document() -> bytes:
