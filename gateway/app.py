@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from limits import RateLimitItemPerMinute
 from starlette.types import Receive, Scope, Send
 
+from gateway.api_keys.tokens import KeyTokens
 from gateway.exchange import Exchange, Headers, Incoming
 from gateway.identity.app import create_app as create_identity
 from gateway.over_http import OverHttp
@@ -24,7 +25,7 @@ from gateway.rate_limits import (
     RateLimits,
     subject_of_address,
 )
-from gateway.routes import ROUTES, Route, RouteTable
+from gateway.routes import IDENTITY, ROUTES, Route, RouteTable
 from gateway.upstreams import InProcess, Upstream
 from ishop.auth import Principal
 from ishop.context import request_id
@@ -54,8 +55,15 @@ STRICT_TRANSPORT: Final = (b"strict-transport-security", b"max-age=63072000; inc
 class Gateway:
     """The ASGI application. `close` runs `on_shutdown`, which closes the upstreams; so does the end of the lifespan."""
 
-    def __init__(self, runtime: Runtime, upstreams: Mapping[str, Upstream], routes: tuple[Route, ...] = ROUTES) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        upstreams: Mapping[str, Upstream],
+        routes: tuple[Route, ...] = ROUTES,
+        key_tokens: KeyTokens | None = None,
+    ) -> None:
         self._verifier = runtime.verifier
+        self._key_tokens = key_tokens
         self._upstreams = dict(upstreams)
         self._routes = routes
         self._table = RouteTable(routes)
@@ -150,7 +158,7 @@ class Gateway:
             if deprecation.concerns(scope["query_string"]):
                 exchange.added.extend(deprecation.headers())
                 break
-        self._admit(exchange, route)
+        await self._admit(exchange, route)
         exchange.limit_body(route.body_limit)
         incoming.passed.append(self._timeout)
         passed = {"method": "GET" if scope["method"] == "HEAD" else scope["method"], "headers": incoming.passed}
@@ -174,8 +182,11 @@ class Gateway:
         response = await page(exchange.incoming.text(b"accept") or "")
         await response(exchange.scope, exchange.receive, exchange.send)
 
-    def _admit(self, exchange: Exchange, route: Route) -> None:
-        """Find out who calls and count the call; a bad token counts for the address that it came from."""
+    async def _admit(self, exchange: Exchange, route: Route) -> None:
+        """Find out who calls and count the call; a bad token or key counts for the address that it came from.
+
+        An API key is exchanged for an access token here, so services never see one.
+        """
         incoming, client = exchange.incoming, exchange.scope.get("client")
         if route.signs_in:
             # Who signs in is nobody yet: an expired token that a client still sends must not keep it from a new one.
@@ -183,7 +194,10 @@ class Gateway:
             self._count(exchange, SIGN_IN, client)
             return
         refusal: Unauthenticated | None = None
+        key = incoming.api_key()
         try:
+            if key is not None and self._key_tokens is not None:
+                incoming.authorize(await self._key_tokens.token_of(key))
             exchange.principal = self._verifier.principal_of(incoming.text(b"authorization"))
         except Unauthenticated as error:
             refusal = error
@@ -208,7 +222,10 @@ def create_gateway(runtime: Runtime, upstreams: Mapping[str, Upstream]) -> Gatew
     missing = {route.upstream for route in ROUTES} - upstreams.keys()
     if missing:
         raise ValueError(f"The route table needs the upstreams {', '.join(sorted(missing))}.")
-    return Gateway(runtime, upstreams)
+    identity = upstreams[IDENTITY]
+    if not isinstance(identity, InProcess):
+        raise TypeError("Identity lives in the process of the gateway, in every way to run.")
+    return Gateway(runtime, upstreams, key_tokens=identity.app.state.key_tokens)
 
 
 def openapi_document(services: Mapping[str, FastAPI]) -> dict[str, Any]:

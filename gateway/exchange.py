@@ -26,6 +26,8 @@ DROPPED: Final = frozenset(
 )
 DROPPED_PREFIXES: Final = (b"x-", b"proxy-", b"remote-")
 
+BEARER_KEY: Final = b"bearer ishop_"
+
 USUAL_CONNECTION: Final = frozenset({b"keep-alive", b"close", b"Upgrade", b"upgrade"})
 
 
@@ -92,6 +94,19 @@ class Incoming:
         if not value.isdigit():
             raise MalformedRequest(reason="its Content-Length is not a number")
         return int(value)
+
+    def api_key(self) -> str | None:
+        """The API key that the caller sent where others send an access token; None where it is none."""
+        value = self._read.get(b"authorization")
+        if value is None or value[: len(BEARER_KEY)].lower() != BEARER_KEY:
+            return None
+        return value.decode("latin-1").partition(" ")[2]
+
+    def authorize(self, token: str) -> None:
+        """Put an access token in the place of what the caller sent, for the service too."""
+        self.forget_authorization()
+        self._read[b"authorization"] = value = f"Bearer {token}".encode()
+        self.passed.append((b"authorization", value))
 
     def forget_authorization(self) -> None:
         """Make the caller anonymous, for the service too."""

@@ -56,6 +56,10 @@ ROUTES: Final = (
     Route("POST", "/v1/auth/register", IDENTITY, body_limit=16 * KIB, signs_in=True),
     Route("POST", "/v1/auth/token", IDENTITY, body_limit=16 * KIB, signs_in=True),
     Route("GET", "/v1/me", IDENTITY),
+    Route("POST", "/v1/api-keys", IDENTITY, body_limit=16 * KIB),
+    Route("GET", "/v1/api-keys", IDENTITY),
+    Route("DELETE", "/v1/api-keys/{api_key_id}", IDENTITY),
+    Route("POST", "/v1/api-keys/{api_key_id}/rotate", IDENTITY, body_limit=16 * KIB),
     # Buy
     Route("POST", "/v1/orders/preview", ORDERS, body_limit=ORDER),
     Route("POST", "/v1/orders", ORDERS, body_limit=ORDER),

@@ -33,6 +33,8 @@ class Principal:
     vendors: Mapping[UUID, str] = field(default_factory=dict)
     organizations: Mapping[UUID, str] = field(default_factory=dict)
     confirmed: bool = False
+    scopes: frozenset[str] | None = None
+    """What the token is limited to, such as `stock:write`; None is a person's own, which may what the person may."""
 
     @property
     def is_office(self) -> bool:
@@ -104,20 +106,22 @@ class Signer:
         self._key = OKPKey.import_key(_parse(settings.signing_key.get_secret_value()))
         self._key.ensure_kid()
 
-    def sign(self, principal: Principal) -> str:
-        """An access token for `principal`, valid for ten minutes."""
+    def sign(self, principal: Principal, seconds: int = ACCESS_TOKEN_SECONDS) -> str:
+        """An access token for `principal`, valid for ten minutes where nothing else is said."""
         issued = int(time.time())
-        claims = {
+        claims: dict[str, Any] = {
             "iss": ISSUER,
             "aud": AUDIENCE,
             "sub": str(principal.id),
             "iat": issued,
-            "exp": issued + ACCESS_TOKEN_SECONDS,
+            "exp": issued + seconds,
             "roles": sorted(principal.roles),
             "vendors": {str(vendor): role for vendor, role in principal.vendors.items()},
             "organizations": {str(organization): role for organization, role in principal.organizations.items()},
             "confirmed": principal.confirmed,
         }
+        if principal.scopes is not None:
+            claims["scopes"] = sorted(principal.scopes)
         return jwt.encode(
             {"alg": ALGORITHM, "kid": self._key.kid, "typ": "at+jwt"}, claims, self._key, algorithms=[ALGORITHM]
         )
@@ -128,12 +132,14 @@ def _parse(text: str) -> Any:
 
 
 def _principal(claims: Mapping[str, Any]) -> Principal:
+    scopes = claims.get("scopes")
     return Principal(
         id=UUID(claims["sub"]),
         roles=frozenset(claims["roles"]),
         vendors={UUID(vendor): role for vendor, role in claims["vendors"].items()},
         organizations={UUID(organization): role for organization, role in claims["organizations"].items()},
         confirmed=claims["confirmed"],
+        scopes=None if scopes is None else frozenset(scopes),
     )
 
 

@@ -77,6 +77,21 @@ class Forbidden(AppError):
     }
 
 
+class InsufficientScope(Forbidden):
+    """403: the caller's key or token is limited to scopes, and the one that this operation needs is not among them."""
+
+    code = "insufficient_scope"
+    sentence = {
+        "id": "Kunci atau token ini tidak memiliki cakupan `{scope}`.",
+        "en": "This key or token does not have the scope `{scope}`.",
+    }
+
+    def __init__(self, scope: str = "{scope}") -> None:
+        super().__init__(
+            scope=scope, headers={"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{scope}"'}
+        )
+
+
 class NotFound(AppError):
     """404: it is not there, or it is not yours; the answer does not tell which."""
 
@@ -112,6 +127,16 @@ class RequestInFlight(Conflict):
 
     def __init__(self) -> None:
         super().__init__(headers={"Retry-After": "2"})
+
+
+class AnswerNotKept(Conflict):
+    """409: this was done before under this Idempotency-Key, and the answer held a secret that is shown only once."""
+
+    code = "answer_not_kept"
+    sentence = {
+        "id": "Permintaan ini sudah dijalankan; jawabannya memuat rahasia yang hanya ditampilkan sekali.",
+        "en": "This request was carried out before; its answer held a secret that is shown only once.",
+    }
 
 
 class VersionMismatch(AppError):

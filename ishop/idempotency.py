@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ishop.errors import IdempotencyKeyRequired, IdempotencyKeyReused, RequestInFlight
+from ishop.errors import AnswerNotKept, IdempotencyKeyRequired, IdempotencyKeyReused, RequestInFlight
 
 MAX_KEY_LENGTH = 255
 KEPT_HEADERS = ("cache-control", "content-type", "content-language", "etag", "location")
@@ -43,6 +43,11 @@ async def required_key(request: Request) -> str:
     if key is None:
         raise IdempotencyKeyRequired
     return key
+
+
+async def shown_once() -> None:
+    """Marks a route whose answer holds a secret: the key is claimed, so that nothing is done twice, but the answer is
+    never written down. Sent again it is 409."""
 
 
 class Gates:
@@ -85,7 +90,8 @@ async def claim(session: AsyncSession, principal: str, key: str, request: Reques
     if not row.same_request:
         raise IdempotencyKeyReused
     if row.status is None:
-        raise RequestInFlight
+        # Committed without an answer, so it is one that must not be kept: a claim in flight elsewhere is not seen.
+        raise AnswerNotKept
     headers: dict[str, Any] = orjson.loads(row.headers) if isinstance(row.headers, str) else row.headers
     return Response(row.body, row.status, {**headers, "Idempotency-Replayed": "true"})
 

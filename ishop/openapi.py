@@ -15,11 +15,13 @@ from fastapi.routing import iter_route_contexts
 
 from ishop import auth, idempotency, problems
 from ishop.errors import (
+    AnswerNotKept,
     AppError,
     DeadlineExceeded,
     Forbidden,
     IdempotencyKeyRequired,
     IdempotencyKeyReused,
+    InsufficientScope,
     InternalError,
     InvalidRequest,
     MalformedRequest,
@@ -34,6 +36,7 @@ from ishop.errors import (
     VersionMismatch,
 )
 from ishop.openapi_examples import add_examples
+from ishop.scopes import SCOPES, needed_scope
 
 Document = dict[str, Any]
 Operation = tuple[str, str, str]
@@ -52,6 +55,7 @@ is a sentence in the language of `Accept-Language` (`id` or `en`), `errors` name
 Not yours is 404, like not there.
 
 **Sign in** with `POST /v1/auth/token` and send `Authorization: Bearer …`. Access tokens live ten minutes.
+Programs send an API key (`POST /v1/api-keys`) in the same place; it may do what its scopes say.
 
 **Retry safely**: send an `Idempotency-Key` with every POST and PATCH. The same key with the same request gets the first
 answer again (`Idempotency-Replayed: true`), with another request 422. Keys are kept for 7 days.
@@ -63,12 +67,14 @@ Every answer has an `X-Request-Id`: name it when something goes wrong.\
 """
 
 SECURITY_SCHEME: Final = "SignIn"
+KEY_SCHEME: Final = "ApiKey"
 GUARDS: Final = frozenset({auth.vendor_member, auth.organization_member, auth.office})
 
 SHARED_ERRORS: Final = (
     MalformedRequest,
     Unauthenticated,
     Forbidden,
+    InsufficientScope,
     NotFound,
     RequestInFlight,
     VersionMismatch,
@@ -83,13 +89,25 @@ SHARED_ERRORS: Final = (
 )
 """What operations answer that declare nothing of their own with the same status."""
 
+SCOPE_OR_ROLE: Final[list[type[AppError]]] = [InsufficientScope, Forbidden]
+"""The two reasons of most 403s, documented together in the shared answer of the latter."""
+
 COMPONENTS: Final[Mapping[str, Mapping[str, Any]]] = {
     "securitySchemes": {
         SECURITY_SCHEME: {
             "type": "oauth2",
             "description": "Sign in with e-mail address and password; leave the client fields empty.",
             "flows": {"password": {"tokenUrl": "/v1/auth/token", "refreshUrl": "/v1/auth/token", "scopes": {}}},
-        }
+        },
+        KEY_SCHEME: {
+            "type": "http",
+            "scheme": "bearer",
+            "bearerFormat": "ishop_<prefix>_<secret>",
+            "description": "An API key of a service account, sent like an access token. An operation names the scope "
+            "that the key needs; operations that do not list this scheme are closed to keys. Scopes: "
+            + ", ".join(f"`{scope}`" for scope in sorted(SCOPES))
+            + ".",
+        },
     },
     "parameters": {
         "AcceptLanguage": {
@@ -221,10 +239,13 @@ def _complete(operation: Document, method: str, calls: frozenset[Callable[..., A
     parameters = operation.setdefault("parameters", [])
     names = {parameter["name"].lower() for parameter in parameters}
     in_path = any(parameter["in"] == "path" for parameter in parameters)
+    shown_once = idempotency.shown_once in calls
     keyed = method in {"POST", "PATCH"} and auth.signed_in in calls
     key_required = idempotency.required_key in calls
     if auth.signed_in in calls:
-        operation["security"] = [{SECURITY_SCHEME: []}]
+        scope = needed_scope(operation["tags"][0], [method])
+        scopes = [scope] if scope in SCOPES else []
+        operation["security"] = [{SECURITY_SCHEME: []}, *([{KEY_SCHEME: scopes}] if scopes else [])]
     if key_required or keyed:
         parameters.append(_reference("parameters", "RequiredIdempotencyKey" if key_required else "IdempotencyKey"))
     parameters += [_reference("parameters", "AcceptLanguage"), _reference("parameters", "RequestId")]
@@ -234,9 +255,11 @@ def _complete(operation: Document, method: str, calls: frozenset[Callable[..., A
         MalformedRequest: True,
         IdempotencyKeyRequired: key_required,
         Unauthenticated: auth.signed_in in calls,
+        InsufficientScope: auth.signed_in in calls,
         Forbidden: bool(GUARDS & calls),
         NotFound: in_path,
         RequestInFlight: keyed,
+        AnswerNotKept: keyed and shown_once,
         VersionMismatch: "if-match" in names,
         PayloadTooLarge: has_body,
         UnsupportedMediaType: has_body,
@@ -256,7 +279,7 @@ def _complete(operation: Document, method: str, calls: frozenset[Callable[..., A
         if "$ref" in response:
             continue
         _add_headers(response, int(status))
-        if keyed and int(status) < HTTPStatus.BAD_REQUEST:
+        if keyed and not shown_once and int(status) < HTTPStatus.BAD_REQUEST:
             response["headers"]["Idempotency-Replayed"] = _reference("headers", "Replayed")
     operation["responses"] = {status: declared[status] for status in sorted(declared)}
 
@@ -277,8 +300,8 @@ def _add_problems(declared: Document, errors: list[type[AppError]]) -> None:
     for error in errors:
         by_status.setdefault(str(error.status), []).append(error)
     for status, classes in by_status.items():
-        if status not in declared and len(classes) == 1:
-            declared[status] = _reference("responses", classes[0].__name__)
+        if status not in declared and (len(classes) == 1 or classes == SCOPE_OR_ROLE):
+            declared[status] = _reference("responses", classes[-1].__name__)
             continue
         for error in classes:
             _join(declared.setdefault(status, _problem(error)), _problem(error))
@@ -315,6 +338,8 @@ def _shared_responses() -> dict[str, Document]:
     shared = {}
     for error in SHARED_ERRORS:
         shared[error.__name__] = _problem(error)
+        if error is SCOPE_OR_ROLE[-1]:
+            _join(shared[error.__name__], _problem(SCOPE_OR_ROLE[0]))
         _add_headers(shared[error.__name__], error.status)
     return shared
 

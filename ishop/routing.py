@@ -20,6 +20,7 @@ from ishop.auth import Principal, signed_in
 from ishop.context import request_id
 from ishop.errors import (
     DeadlineExceeded,
+    InsufficientScope,
     InvalidRequest,
     Language,
     MalformedRequest,
@@ -27,6 +28,7 @@ from ishop.errors import (
     UnsupportedMediaType,
 )
 from ishop.problems import MAX_ERRORS, language_of
+from ishop.scopes import needed_scope
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -44,23 +46,25 @@ class ServiceRoute(APIRoute):
         handle = super().get_route_handler()
         known_parameters = frozenset(_query_names(self.dependant))
         needs_caller = _uses(self.dependant, signed_in)
+        scope = needed_scope(str(self.tags[0]), self.methods or ())
+        keeps_answer = not _uses(self.dependant, idempotency.shown_once)
         reads_json = self.body_field is not None and "form" not in type(self.body_field.field_info).__name__.lower()
 
         async def work(request: Request) -> Response:
-            request.state.principal = request.app.state.verifier.principal_of(request.headers.get("authorization"))
-            if needs_caller and request.state.principal is None:
-                raise Unauthenticated
+            principal: Principal | None = request.app.state.verifier.principal_of(request.headers.get("authorization"))
+            request.state.principal = principal
+            if needs_caller:
+                _check_caller(principal, scope)
             _check_query(request, known_parameters)
             if reads_json:
                 await _check_body(request)
             if request.method in SAFE_METHODS:
                 return await _read(request, handle)
-            principal: Principal | None = request.state.principal
             key = idempotency.key_of(request)
             if key is None or principal is None:
                 return await _work(request, handle)
             async with request.app.state.gates.passing(str(principal.id), key):
-                return await _work_once(request, handle, str(principal.id), key)
+                return await _work_once(request, handle, str(principal.id), key, keeps_answer=keeps_answer)
 
         async def serve(request: Request) -> Response:
             _take_request_id(request)
@@ -89,6 +93,13 @@ def _seconds(request: Request) -> float:
     return min(int(left) / 1000, allowed) if left is not None and left.isdecimal() else allowed
 
 
+def _check_caller(principal: Principal | None, scope: str) -> None:
+    if principal is None:
+        raise Unauthenticated
+    if principal.scopes is not None and scope not in principal.scopes:
+        raise InsufficientScope(scope)
+
+
 async def _read(request: Request, handle: Handler) -> Response:
     request.state.session = None
     try:
@@ -106,14 +117,15 @@ async def _work(request: Request, handle: Handler) -> Response:
         return response
 
 
-async def _work_once(request: Request, handle: Handler, principal: str, key: str) -> Response:
+async def _work_once(request: Request, handle: Handler, principal: str, key: str, *, keeps_answer: bool) -> Response:
     async with request.app.state.database.writing() as session:
         request.state.session = session
         first_answer = await idempotency.claim(session, principal, key, request)
         if first_answer is not None:
             return first_answer
         response = await handle(request)
-        await idempotency.store(session, principal, key, response)
+        if keeps_answer:
+            await idempotency.store(session, principal, key, response)
         await session.commit()
         return response
 

@@ -2,6 +2,8 @@
 
 from fastapi import FastAPI
 
+from gateway.api_keys.routes import router as api_keys
+from gateway.api_keys.tokens import KeyTokens
 from gateway.identity.passwords import Passwords
 from gateway.identity.routes import router
 from gateway.identity.service import Identity
@@ -13,7 +15,9 @@ from ishop.settings import Role
 
 def create_app(runtime: Runtime) -> FastAPI:
     """The service; raises ValueError without ISHOP_SIGNING_KEY, since only here tokens are made."""
-    app = create_service("identity", Role.gateway, [router], runtime)
-    app.state.identity = Identity(Passwords(), Signer(runtime.settings))
+    app = create_service("identity", Role.gateway, [router, api_keys], runtime)
+    signer = Signer(runtime.settings)
+    app.state.identity = Identity(Passwords(), signer)
+    app.state.key_tokens = KeyTokens(app.state.database, signer)
     app.state.limits = RateLimits() if runtime.settings.rate_limits else None
     return app

@@ -68,6 +68,18 @@ async def build(market: TestMarket) -> Scene:
         "deliver_on": f"{business_date(now()) + timedelta(days=7)}",
     }
     placed_bulk = await _post(clients[HOTEL], "/v1/bulk-orders", bulk)
+    key = {"name": "Program", "expires_in_days": 1}
+    keys = {
+        SELLER: await _post(
+            clients[SELLER], "/v1/api-keys", key | {"vendor_id": vendors[SELLER], "scopes": ["stock:read"]}
+        ),
+        HOTEL: await _post(
+            clients[HOTEL], "/v1/api-keys", key | {"organization_id": organization, "scopes": ["orders:read"]}
+        ),
+        OTHER_SELLER: await _post(
+            clients[OTHER_SELLER], "/v1/api-keys", key | {"vendor_id": vendors[OTHER_SELLER], "scopes": ["stock:read"]}
+        ),
+    }
     sellers_of = {vendor: who for who, vendor in vendors.items()}
     parts = {sellers_of[part["vendor_id"]]: part["id"] for part in placed["vendor_orders"]}
     return Scene(
@@ -80,6 +92,7 @@ async def build(market: TestMarket) -> Scene:
             "vendor": {**vendors, PUBLIC: products[0]["vendor"]["slug"]},
             "id_or_slug": {PUBLIC: products[0]["slug"]},
             "slug": {PUBLIC: products[0]["commodity"]["slug"]},
+            "api_key_id": {who: made["id"] for who, made in keys.items()},
             "organization_id": {HOTEL: organization},
         },
         tuple(skus.values()),

@@ -34,7 +34,13 @@ COVETED: Final[dict[str, Any]] = {
     "__proto__": {"admin": True},
 }
 OPERATIONS: Final = {f"{method} {path}": Route(method, path, "") for method, path, _ in json_operations()}
-WHO: Final = {"/v1/bulk-orders": HOTEL, "/v1/stock": SELLER, "/v1/vendor-orders": SELLER, "/v1/organizations": HOTEL}
+WHO: Final = {
+    "/v1/api-keys": SELLER,
+    "/v1/bulk-orders": HOTEL,
+    "/v1/stock": SELLER,
+    "/v1/vendor-orders": SELLER,
+    "/v1/organizations": HOTEL,
+}
 PRIVATE: Final = re.compile(r"password|token_hash|secret|\bnik\b|npwp|bank_account|account_number", re.IGNORECASE)
 
 

@@ -29,6 +29,7 @@ SELLERS_OWN: Final = {ANONYMOUS: 401, STRANGER: 403, BUYER: 403, HOTEL: 403, OFF
 BUYERS_OWN: Final = {ANONYMOUS: 401, STRANGER: 404, SELLER: 404, OTHER_SELLER: 404, HOTEL: 404}
 HOTELS_OWN: Final = {ANONYMOUS: 401, STRANGER: 404, BUYER: 404, SELLER: 404, OTHER_SELLER: 404}
 SELLERS_SKU: Final = {ANONYMOUS: 401, STRANGER: 404, BUYER: 404, OTHER_SELLER: 404, HOTEL: 404}
+SELLERS_KEY: Final = {ANONYMOUS: 401, STRANGER: 403, BUYER: 403, OTHER_SELLER: 404, HOTEL: 404, OFFICE: 404}
 FOR_THE_OFFICE: Final = {ANONYMOUS: 401, STRANGER: 403, BUYER: 403, SELLER: 403, OTHER_SELLER: 403, HOTEL: 403}
 
 EXPECTED: Final[Mapping[str, Mapping[str, int]]] = {
@@ -50,6 +51,10 @@ EXPECTED: Final[Mapping[str, Mapping[str, int]]] = {
     "POST /v1/auth/register": {},
     "POST /v1/auth/token": {},
     "GET /v1/me": SIGNED_IN,
+    "POST /v1/api-keys": {ANONYMOUS: 401, STRANGER: 403, BUYER: 403, OTHER_SELLER: 404, HOTEL: 404, OFFICE: 404},
+    "GET /v1/api-keys": SIGNED_IN | {STRANGER: 403, BUYER: 403},
+    "DELETE /v1/api-keys/{api_key_id}": SELLERS_KEY,
+    "POST /v1/api-keys/{api_key_id}/rotate": SELLERS_KEY,
     "POST /v1/orders/preview": SIGNED_IN,
     "POST /v1/orders": {ANONYMOUS: 401},
     "GET /v1/orders": SIGNED_IN,
@@ -144,6 +149,9 @@ async def scene(shared_market: TestMarket) -> Scene:
     await market.execute("UPDATE vendors.certificates SET valid_until = NULL")  # The bulk order is for a far-off day.
     placed_bulk = await clients[HOTEL].post("/v1/bulk-orders", json=bulk, headers={"Idempotency-Key": "two"})
     assert placed_bulk.status_code == 201, placed_bulk.text
+    key = {"name": "Kasir", "vendor_id": seller, "scopes": ["stock:read"]}
+    made_key = await clients[SELLER].post("/v1/api-keys", json=key)
+    assert made_key.status_code == 201, made_key.text
     return Scene(
         market,
         clients,
@@ -152,11 +160,14 @@ async def scene(shared_market: TestMarket) -> Scene:
             "{bulk_order_id}": placed_bulk.json()["id"],
             "{vendor_order_id}": placed.json()["vendor_orders"][0]["id"],
             "{sku_id}": sku["id"],
+            "{api_key_id}": made_key.json()["id"],
             "{vendor}": seller,
             "{id_or_slug}": products[0]["slug"],
             "{slug}": products[0]["commodity"]["slug"],
         },
         {
+            "POST /v1/api-keys": key,
+            "POST /v1/api-keys/{api_key_id}/rotate": {},
             "PATCH /v1/stock/{sku_id}": {"delta": 1, "device_id": "phone", "sequence": 1},
             "POST /v1/stock/batch": {
                 "mode": "partial",

@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from httpx import ASGITransport, AsyncClient
 
 from gateway.app import Gateway, InProcess
-from gateway.routes import Route
+from gateway.routes import IDENTITY, Route
 from ishop.service import Runtime
 from ishop.settings import Settings
 
@@ -34,7 +34,8 @@ async def open_door(
     """A gateway with these routes before `services`, made by their `create_app` functions; closed at the end."""
     runtime = Runtime.of(settings)
     apps: dict[str, FastAPI] = {name: create(runtime) for name, create in services.items()}
-    gateway = Gateway(runtime, {name: InProcess(app) for name, app in apps.items()}, tuple(routes))
+    key_tokens = apps[IDENTITY].state.key_tokens if IDENTITY in apps else None
+    gateway = Gateway(runtime, {name: InProcess(app) for name, app in apps.items()}, tuple(routes), key_tokens)
     transport = ASGITransport(gateway, client=(address, 50000))
     async with AsyncClient(transport=transport, base_url=BASE_URL) as client:
         try:

@@ -145,6 +145,8 @@ class TestMask:
             (f"NPWP {NPWP} or 092542943407000", "NPWP *** or ***"),
             ("call +6281234567890 or 081234567890", "call *** or ***"),
             (f"Authorization: Bearer {TOKEN}", "Authorization: ***"),
+            (f"the key ishop_k3v7q2mhd5xa_{'u0Wb1m-X_y' * 4}abc", "the key ishop_***"),
+            ("role ishop_gateway of ishop_market", "role ishop_gateway of ishop_market"),
             ("BEARER abc.def-ghi_jkl", "***"),
             (f"got {TOKEN} here", "got *** here"),
             ("postgresql://ishop_orders:pa55word@127.0.0.1:5432/ishop", "postgresql://***127.0.0.1:5432/ishop"),
