@@ -1,4 +1,4 @@
-"""What the worker runs: the handler of every topic and the schedules; and the state of what it has to do.
+"""What the worker runs: the handler of every topic and the schedules.
 
 A composition root fills one `Jobs` and gives it to `ishop.worker`. Handlers re-read the rows that their keys name,
 may be called again for keys they have done, and open their own database session.
@@ -6,11 +6,8 @@ may be called again for keys they have done, and open their own database session
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
-
-import asyncpg
-import orjson
 
 from ishop.outbox import TOPIC
 
@@ -89,77 +86,3 @@ class Jobs:
         if name in self.schedules:
             raise ValueError(f"The schedule {name} has a handler already")
         self.schedules[name] = Schedule(name, cron, handler, timeout)
-
-
-@dataclass(frozen=True, slots=True)
-class DeadJob:
-    """Keys whose handler failed in every attempt; `error` names the class, the masked message and the place."""
-
-    id: int
-    topic: str
-    keys: tuple[str, ...]
-    error: str
-    attempts: int
-    failed_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Backlog:
-    """What the worker still has to do. `stuck` jobs are taken but nobody runs them; `dead` ones wait for a replay."""
-
-    outbox_rows: int
-    oldest_outbox_age: timedelta
-    queued: int
-    running: int
-    dead: int
-    stuck: int
-
-
-async def dead_jobs(connection: asyncpg.Connection, *, limit: int = 1000) -> list[DeadJob]:
-    """The dead jobs that were not replayed, oldest first. The connection's role must be the worker's."""
-    rows = await connection.fetch(
-        "SELECT id, topic, keys, error, attempts, failed_at FROM ops.dead_jobs "
-        "WHERE replayed_at IS NULL ORDER BY id LIMIT $1",
-        limit,
-    )
-    return [
-        DeadJob(
-            row["id"], row["topic"], tuple(orjson.loads(row["keys"])), row["error"], row["attempts"], row["failed_at"]
-        )
-        for row in rows
-    ]
-
-
-async def replay(connection: asyncpg.Connection, job_id: int | None = None) -> int:
-    """Send one dead job, or all of them, through the outbox again with fresh attempts; return how many were sent."""
-    rows = await connection.fetch(
-        """
-        WITH replayed AS (
-            UPDATE ops.dead_jobs SET replayed_at = now()
-            WHERE replayed_at IS NULL AND ($1::bigint IS NULL OR id = $1)
-            RETURNING topic, keys
-        )
-        SELECT ops.emit_v1(topic, ARRAY(SELECT jsonb_array_elements_text(keys))) FROM replayed
-        """,
-        job_id,
-    )
-    return len(rows)
-
-
-async def backlog(connection: asyncpg.Connection, *, heartbeat_timeout: timedelta = HEARTBEAT_TIMEOUT) -> Backlog:
-    """Count what is waiting, running, stuck and dead, in one statement."""
-    row = await connection.fetchrow(
-        """
-        SELECT (SELECT count(*) FROM ops.outbox) AS outbox_rows,
-               coalesce((SELECT now() - created_at FROM ops.outbox ORDER BY id LIMIT 1), '0') AS oldest_outbox_age,
-               count(*) FILTER (WHERE status = 'queued') AS queued,
-               count(*) FILTER (WHERE status = 'picked') AS running,
-               (SELECT count(*) FROM ops.dead_jobs WHERE replayed_at IS NULL) AS dead,
-               count(*) FILTER (
-                   WHERE status = 'failed' OR (status = 'picked' AND heartbeat < now() - $1::interval)
-               ) AS stuck
-        FROM ops.pgqueuer
-        """,
-        heartbeat_timeout,
-    )
-    return Backlog(**row)

@@ -73,6 +73,20 @@ async def reached(settings: Settings, progress: Progress) -> AsyncIterator[Setti
     yield settings
 
 
+def of_home(settings: Settings, progress: Progress) -> dict[str, object]:
+    """What the home of this market adds to the settings: where it is, its secrets and, while the market runs, where its
+    servers are. Nothing is made or started; nothing is added where the database is given."""
+    if database_is_given(settings):
+        return {}
+    home = home_of(settings, progress)
+    if not (home / "secrets.json").exists():
+        return {"home": home}
+    local = _running(settings, home) or _local_settings(
+        settings, home, load_secrets(home), settings.database_port, None
+    )
+    return {name: value for name, value in local if value != getattr(settings, name)}
+
+
 async def _watch(postgres: EmbeddedPostgres, stop: asyncio.Event | None, progress: Progress) -> None:
     code = await postgres.wait()
     progress(f"PostgreSQL ended by itself with code {code}; see {postgres.log}. Start again to recover.")

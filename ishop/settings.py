@@ -4,10 +4,10 @@ import os
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
-from typing import Final, Self
+from typing import Annotated, Final, Literal, Self
 from urllib.parse import quote
 
-from pydantic import AnyHttpUrl, Field, SecretStr, ValidationError, model_validator
+from pydantic import AnyHttpUrl, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -63,7 +63,7 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=1, le=65535)
     rate_limits: bool = True
-    log_level: str = "info"
+    log_level: Annotated[Literal["debug", "info", "warning", "error", "critical"], BeforeValidator(str.lower)] = "info"
 
     database_host: str = "127.0.0.1"
     database_port: int = 5432
@@ -125,11 +125,22 @@ class Settings(BaseSettings):
 @cache
 def get_settings() -> Settings:
     """The settings of this process; raises SettingsError for what cannot be understood, without repeating it."""
-    files = Path(os.environ.get("ISHOP_SECRETS_DIR", SECRETS_DIRECTORY))
     try:
-        return Settings(_secrets_dir=files if files.is_dir() else None)
+        return Settings(_secrets_dir=secrets_directory())
     except ValidationError as error:
         raise SettingsError("\n".join(_sentence(detail["loc"], detail["msg"]) for detail in error.errors())) from None
+
+
+def secrets_directory() -> Path | None:
+    """Where secrets are read from files; None where there is no such place."""
+    files = Path(os.environ.get("ISHOP_SECRETS_DIR", SECRETS_DIRECTORY))
+    return files if files.is_dir() else None
+
+
+def variable_of(name: str) -> str:
+    """The environment variable that sets the field `name`."""
+    alias = Settings.model_fields[name].validation_alias
+    return alias if isinstance(alias, str) else f"ISHOP_{name.upper()}"
 
 
 def _sentence(location: tuple[int | str, ...], message: str) -> str:
@@ -137,4 +148,4 @@ def _sentence(location: tuple[int | str, ...], message: str) -> str:
     if not location:
         return f"{message.removeprefix('Value error, ')}."
     name = str(location[0])
-    return f"{f'ISHOP_{name.upper()}' if name in Settings.model_fields else name} cannot be used: {message}."
+    return f"{variable_of(name) if name in Settings.model_fields else name} cannot be used: {message}."

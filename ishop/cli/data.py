@@ -11,7 +11,8 @@ import alembic.util
 import asyncpg
 import typer
 
-from ishop import jobs, migrations
+from ishop import migrations
+from ishop.backlog import backlog
 from ishop.cli.command import command
 from ishop.console import Bars, console, say
 from ishop.database import Database
@@ -153,10 +154,10 @@ async def _findings(settings: Settings) -> list[Finding]:
     findings = await examine(connection, all_checks())
     await connection.close()
     connection = await asyncpg.connect(settings.database_dsn(Role.worker))
-    backlog = await jobs.backlog(connection)
+    left = await backlog(connection)
     await connection.close()
-    findings.append(Finding("no job is dead", backlog.dead, ("see `ishop jobs list`",) if backlog.dead else ()))
-    findings.append(Finding("no job is stuck", backlog.stuck, ()))
+    findings.append(Finding("no job is dead", left.dead, ("see `ishop jobs list`",) if left.dead else ()))
+    findings.append(Finding("no job is stuck", left.stuck, ()))
     if settings.meili_url is not None:
         search = importlib.import_module("services.catalog.search.jobs")
         database = Database(settings, Role.catalog)

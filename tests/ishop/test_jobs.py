@@ -1,4 +1,4 @@
-"""Jobs on a real PostgreSQL: retries, poisoned batches, the dead and their replay."""
+"""Jobs on a real PostgreSQL: retries, poisoned batches, the dead and what an operator does with them."""
 
 import asyncio
 from collections.abc import Sequence
@@ -9,9 +9,10 @@ import pytest
 from pydantic import BaseModel, ValidationError
 from sqlalchemy.exc import IntegrityError
 
+from ishop.backlog import Backlog, backlog, dead_jobs, retry
 from ishop.context import request_id
 from ishop.job_runner import OUTAGE, describe
-from ishop.jobs import Backlog, Jobs, backlog, dead_jobs, replay
+from ishop.jobs import Jobs
 from ishop.outbox import drain
 from ishop.settings import Role
 from ishop.worker import drain_until_idle
@@ -162,8 +163,8 @@ class TestPoison:
         assert "0812" not in str(log)
 
 
-class TestReplay:
-    async def test_a_replayed_job_runs_again(self, database: Database) -> None:
+class TestRetryByHand:
+    async def test_a_retried_job_runs_again(self, database: Database) -> None:
         recorder = Recorder(bad={"a", "b"})
         jobs = jobs_with(recorder, attempts=1)
         await write(database, TOPIC, "a", "b")
@@ -171,11 +172,11 @@ class TestReplay:
         recorder.bad.clear()
         async with connected(database) as connection:
             first, _ = await dead_jobs(connection)
-            assert await replay(connection, first.id) == 1
-            assert await replay(connection, first.id) == 0
+            assert await retry(connection, first.id) == 1
+            assert await retry(connection, first.id) == 0
             await run_all(database, jobs)
             assert recorder.done == list(first.keys)
-            assert await replay(connection) == 1
+            assert await retry(connection) == 1
             await run_all(database, jobs)
             assert sorted(recorder.done) == ["a", "b"]
             assert await dead_jobs(connection) == []

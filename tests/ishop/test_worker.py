@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from ishop.jobs import Jobs, backlog
+from ishop.backlog import backlog
+from ishop.jobs import Jobs
 from ishop.outbox import drain
 from ishop.settings import Role
 from ishop.worker import drain_until_idle, run_worker
