@@ -14,7 +14,7 @@ DEVELOPMENT := $(VENV)/.development
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install up test check demo attack bench lock fmt
+.PHONY: help install up test check demo attack bench lock secrets audit fmt
 
 help: ## Show this help
 	@echo "i-Shop: the open backend of a regional marketplace. Commands:"
@@ -39,9 +39,17 @@ check: $(DEVELOPMENT) ## Check style, types, import rules, migrations and the AP
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/ishop migrate --check
 	$(BIN)/ishop openapi --check openapi.json --released docs/api/released.json
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+	$(BIN)/python -m audit.leaks
 
 attack: $(DEVELOPMENT) ## Attack the API: fuzz every operation as every role, and test each OWASP API risk (EXAMPLES=100)
 	ATTACK_EXAMPLES=$(or $(EXAMPLES),100) $(BIN)/pytest -n 2 --dist loadfile tests/attack tests/e2e/test_access.py tests/gateway
+
+secrets: $(RUNTIME) ## Write .env with strong secrets for `docker compose up`
+	@$(BIN)/ishop secrets
+
+audit: $(DEVELOPMENT) ## Ask for known vulnerabilities of our packages, and look for secrets in the whole history
+	$(BIN)/python -m audit
 
 bench: $(DEVELOPMENT) ## Measure speed against floors taken in the same run
 	$(BIN)/python -m benchmarks

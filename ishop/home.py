@@ -175,6 +175,11 @@ class Secrets:
         return {f"{name}_password": SecretStr(password) for name, password in self.role_passwords.items()}
 
 
+def new_signing_key() -> OKPKey:
+    """A private key for access tokens, named by its thumbprint."""
+    return OKPKey.generate_key("Ed25519", {"use": "sig"}, private=True, auto_kid=True)
+
+
 def load_secrets(home: Path) -> Secrets:
     """The secrets of this home, created on the first call (mode 0600) and safe against a parallel first call."""
     path = home / "secrets.json"
@@ -197,11 +202,10 @@ def load_secrets(home: Path) -> Secrets:
 
 
 def _create_secrets(path: Path) -> None:
-    key = OKPKey.generate_key("Ed25519", {"use": "sig"}, private=True, auto_kid=True)
     made = Secrets(
         superuser_password=secrets.token_urlsafe(32),
         role_passwords={role.name: secrets.token_urlsafe(32) for role in Role},
-        signing_key=json.dumps(key.as_dict(private=True)),
+        signing_key=json.dumps(new_signing_key().as_dict(private=True)),
         meili_key=secrets.token_urlsafe(32),
     )
     # A link appears whole or not at all and never replaces what a parallel first call has made; mkstemp gives 0600.

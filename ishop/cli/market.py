@@ -2,11 +2,12 @@
 
 import functools
 import importlib
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ishop import logs
+from ishop import env_file, logs
 from ishop.cli.command import command
 from ishop.cli.data import bring_index_up, fill_where_empty
 from ishop.console import console, errors, say, welcome
@@ -72,3 +73,16 @@ async def demo() -> None:
     except scenario.ScenarioFailed as error:
         errors.print(f"[red]{error}[/red]", soft_wrap=True)
         raise typer.Exit(1) from error
+
+
+@app.command()
+@command
+async def secrets(
+    write: Annotated[Path, typer.Option(help="The file to make")] = Path(".env"),
+    template: Annotated[Path, typer.Option(help="What it is made from")] = Path(".env.example"),
+) -> None:
+    """Make the .env of docker-compose.yml with strong secrets; never replaces one."""
+    left = env_file.write(template, write)
+    say(f"{write} is made, for you alone to read. It holds the keys to the market: keep a copy in a safe place.")
+    if left:
+        say(f"Set by hand in {write}: {', '.join(left)}.")
