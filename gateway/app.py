@@ -12,6 +12,7 @@ from limits import RateLimitItemPerMinute
 from starlette.types import Receive, Scope, Send
 
 from gateway.api_keys.tokens import KeyTokens
+from gateway.document import gateway_document
 from gateway.exchange import Exchange, Headers, Incoming
 from gateway.identity.app import create_app as create_identity
 from gateway.over_http import OverHttp
@@ -29,10 +30,9 @@ from gateway.routes import IDENTITY, ROUTES, Route, RouteTable
 from gateway.upstreams import InProcess, Upstream
 from ishop.auth import Principal
 from ishop.context import request_id
-from ishop.deprecation import mark
 from ishop.errors import AppError, InternalError, MalformedRequest, MethodNotAllowed, Unauthenticated, Unavailable
 from ishop.logs import AccessLog
-from ishop.openapi import merged_document, service_document
+from ishop.openapi import service_document
 from ishop.problems import language_of, problem_response
 from ishop.routing import SAFE_METHODS, TIMEOUT_FIELD
 from ishop.service import Runtime
@@ -92,7 +92,7 @@ class Gateway:
         """The OpenAPI document of everything behind this door."""
         documents = {name: await upstream.document() for name, upstream in self._upstreams.items()}
         try:
-            return _merged(documents, self._routes)
+            return gateway_document(documents, self._routes)
         except ValueError as error:
             # Services of another version than the gateway's, while they are being exchanged one by one.
             log.exception("the documents of the services do not fit together")
@@ -231,14 +231,7 @@ def create_gateway(runtime: Runtime, upstreams: Mapping[str, Upstream]) -> Gatew
 def openapi_document(services: Mapping[str, FastAPI]) -> dict[str, Any]:
     """The OpenAPI document of `services`, by the names that the route table uses, without serving anything."""
     documents = {name: service_document(app) for name, app in services.items()}
-    return _merged(documents, ROUTES)
-
-
-def _merged(documents: Mapping[str, dict[str, Any]], routes: tuple[Route, ...]) -> dict[str, Any]:
-    document = merged_document(documents, [(route.method, route.path, route.upstream) for route in routes])
-    for route in routes:
-        mark(document["paths"][route.path][route.method.lower()], route.deprecations)
-    return document
+    return gateway_document(documents, ROUTES)
 
 
 def _raw_path(scope: Scope) -> str:

@@ -5,7 +5,7 @@ a route that uses `signed_in` gets its security, one that requires a key its hea
 """
 
 import copy
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from ishop import auth, idempotency, problems
 from ishop.errors import (
     AnswerNotKept,
     AppError,
+    Conflict,
     DeadlineExceeded,
     Forbidden,
     IdempotencyKeyRequired,
@@ -35,7 +36,16 @@ from ishop.errors import (
     UnsupportedMediaType,
     VersionMismatch,
 )
+from ishop.openapi_components import (
+    COMPONENTS,
+    DESCRIPTION,
+    HEADERS_OF_ALL,
+    HEADERS_OF_STATUS,
+    KEY_SCHEME,
+    SECURITY_SCHEME,
+)
 from ishop.openapi_examples import add_examples
+from ishop.openapi_rules import add_rules
 from ishop.scopes import SCOPES, needed_scope
 
 Document = dict[str, Any]
@@ -44,31 +54,16 @@ Operation = tuple[str, str, str]
 
 VERSION: Final = "1.0.0"
 SCHEMA_REFERENCE: Final = "#/components/schemas/{model}"
+PLAIN_SUCCESS: Final = "Successful Response"
 # What FastAPI documents by default; our validation errors are problems like all others.
 REPLACED_SCHEMAS: Final = ("HTTPValidationError", "ValidationError")
 
-DESCRIPTION: Final = """\
-The open backend of a regional marketplace for small producers: find, order, restock, ship.
-
-**Errors** are [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457) `application/problem+json`. `code` is stable, `detail`
-is a sentence in the language of `Accept-Language` (`id` or `en`), `errors` names parts of the request by JSON pointer.
-Not yours is 404, like not there.
-
-**Sign in** with `POST /v1/auth/token` and send `Authorization: Bearer …`. Access tokens live ten minutes.
-Programs send an API key (`POST /v1/api-keys`) in the same place; it may do what its scopes say.
-
-**Retry safely**: send an `Idempotency-Key` with every POST and PATCH. The same key with the same request gets the first
-answer again (`Idempotency-Replayed: true`), with another request 422. Keys are kept for 7 days.
-
-**Lists** answer `items` and `next_cursor`; send it as `cursor` to go on. **Edits** carry `If-Match` with the `ETag` of
-what was read. **Money** is a whole number of rupiah. **Times** are UTC. Unknown fields and parameters are refused.
-
-Every answer has an `X-Request-Id`: name it when something goes wrong.\
-"""
-
-SECURITY_SCHEME: Final = "SignIn"
-KEY_SCHEME: Final = "ApiKey"
-GUARDS: Final = frozenset({auth.vendor_member, auth.organization_member, auth.office})
+GUARDS: Final[Mapping[Callable[..., Any], str]] = {
+    auth.office: "For the office.",
+    auth.vendor_member: "For members of a vendor.",
+    auth.organization_member: "For members of an organization.",
+}
+"""Who may call, the narrowest first; a caller of another kind is 403."""
 
 SHARED_ERRORS: Final = (
     MalformedRequest,
@@ -92,87 +87,6 @@ SHARED_ERRORS: Final = (
 SCOPE_OR_ROLE: Final[list[type[AppError]]] = [InsufficientScope, Forbidden]
 """The two reasons of most 403s, documented together in the shared answer of the latter."""
 
-COMPONENTS: Final[Mapping[str, Mapping[str, Any]]] = {
-    "securitySchemes": {
-        SECURITY_SCHEME: {
-            "type": "oauth2",
-            "description": "Sign in with e-mail address and password; leave the client fields empty.",
-            "flows": {"password": {"tokenUrl": "/v1/auth/token", "refreshUrl": "/v1/auth/token", "scopes": {}}},
-        },
-        KEY_SCHEME: {
-            "type": "http",
-            "scheme": "bearer",
-            "bearerFormat": "ishop_<prefix>_<secret>",
-            "description": "An API key of a service account, sent like an access token. An operation names the scope "
-            "that the key needs; operations that do not list this scheme are closed to keys. Scopes: "
-            + ", ".join(f"`{scope}`" for scope in sorted(SCOPES))
-            + ".",
-        },
-    },
-    "parameters": {
-        "AcceptLanguage": {
-            "name": "Accept-Language",
-            "in": "header",
-            "description": "Language of texts and errors: `id` (default) or `en`",
-            "schema": {"type": "string", "examples": ["en"]},
-        },
-        "RequestId": {
-            "name": "X-Request-Id",
-            "in": "header",
-            "description": "Your own id for this request; without one the answer brings one",
-            "schema": {"type": "string", "pattern": "^[A-Za-z0-9-]{8,64}$"},
-        },
-        "IdempotencyKey": {
-            "name": "Idempotency-Key",
-            "in": "header",
-            "description": "Makes the request safe to send again",
-            "schema": {"type": "string", "minLength": 1, "maxLength": idempotency.MAX_KEY_LENGTH},
-        },
-        "RequiredIdempotencyKey": {
-            "name": "Idempotency-Key",
-            "in": "header",
-            "required": True,
-            "description": "Makes the request safe to send again; this operation does not go without",
-            "schema": {"type": "string", "minLength": 1, "maxLength": idempotency.MAX_KEY_LENGTH},
-        },
-    },
-    "headers": {
-        "RequestId": {"description": "The id of this request", "schema": {"type": "string"}},
-        "RetryAfter": {"description": "Seconds to wait before another try", "schema": {"type": "integer"}},
-        "RateLimit": {
-            "description": "What is left: `r` requests in the next `t` seconds",
-            "schema": {"type": "string", "examples": ['"reads";r=598;t=41']},
-        },
-        "RateLimitPolicy": {
-            "description": "The limit: `q` requests in `w` seconds",
-            "schema": {"type": "string", "examples": ['"reads";q=600;w=60']},
-        },
-        "Authenticate": {"description": "How to sign in", "schema": {"type": "string", "examples": ["Bearer"]}},
-        "Deprecation": {
-            "description": "Since when what was called is deprecated: `@` and seconds since 1970 (RFC 9745)",
-            "schema": {"type": "string", "examples": ["@1798761600"]},
-        },
-        "Sunset": {
-            "description": "Until when it works (RFC 8594)",
-            "schema": {"type": "string", "examples": ["Thu, 31 Dec 2026 23:59:59 GMT"]},
-        },
-        "Link": {
-            "description": "What to call instead (`successor-version`) and where that is told (`deprecation`)",
-            "schema": {"type": "string", "examples": ['</v1/orders>; rel="successor-version"']},
-        },
-        "Replayed": {
-            "description": "`true` where this is the first answer again",
-            "schema": {"type": "string", "examples": ["true"]},
-        },
-    },
-}
-
-HEADERS_OF_STATUS: Final[Mapping[int, Mapping[str, str]]] = {
-    401: {"WWW-Authenticate": "Authenticate"},
-    429: {"Retry-After": "RetryAfter", "RateLimit": "RateLimit", "RateLimit-Policy": "RateLimitPolicy"},
-    503: {"Retry-After": "RetryAfter"},
-}
-
 
 def service_document(app: FastAPI) -> Document:
     """The document of one service, with security, headers, problems and examples on every operation."""
@@ -185,7 +99,8 @@ def service_document(app: FastAPI) -> Document:
         item = document["paths"].get(route.path_format, {})
         for method in sorted(route.methods or ()):
             if method.lower() in item:
-                _complete(item[method.lower()], method, _calls(route.dependant))
+                _complete(item[method.lower()], method, _calls(route.dependant), schemas)
+    add_rules(document)
     add_examples(document)
     return document
 
@@ -234,18 +149,20 @@ def _merged_schemas(documents: Mapping[str, Document]) -> dict[str, Any]:
     return {name: merged[name] for name in sorted(merged)}
 
 
-def _complete(operation: Document, method: str, calls: frozenset[Callable[..., Any]]) -> None:
+def _complete(operation: Document, method: str, calls: frozenset[Callable[..., Any]], schemas: Document) -> None:
     _summarise(operation)
     parameters = operation.setdefault("parameters", [])
+    for parameter in parameters:
+        if parameter["in"] == "path":
+            parameter.setdefault("description", _of_path(parameter["name"]))
     names = {parameter["name"].lower() for parameter in parameters}
     in_path = any(parameter["in"] == "path" for parameter in parameters)
     shown_once = idempotency.shown_once in calls
     keyed = method in {"POST", "PATCH"} and auth.signed_in in calls
     key_required = idempotency.required_key in calls
-    if auth.signed_in in calls:
-        scope = needed_scope(operation["tags"][0], [method])
-        scopes = [scope] if scope in SCOPES else []
-        operation["security"] = [{SECURITY_SCHEME: []}, *([{KEY_SCHEME: scopes}] if scopes else [])]
+    operation["security"] = _security(operation["tags"][0], method) if auth.signed_in in calls else []
+    sentences = [_who(calls), *_manners(method, names, keyed=keyed, key_required=key_required)]
+    operation["description"] = "\n\n".join(filter(None, [operation.get("description"), " ".join(sentences)]))
     if key_required or keyed:
         parameters.append(_reference("parameters", "RequiredIdempotencyKey" if key_required else "IdempotencyKey"))
     parameters += [_reference("parameters", "AcceptLanguage"), _reference("parameters", "RequestId")]
@@ -253,15 +170,16 @@ def _complete(operation: Document, method: str, calls: frozenset[Callable[..., A
     has_body = "requestBody" in operation
     applies: dict[type[AppError], bool] = {
         MalformedRequest: True,
-        IdempotencyKeyRequired: key_required,
-        Unauthenticated: auth.signed_in in calls,
+        IdempotencyKeyRequired: keyed or key_required,
+        Unauthenticated: True,
         InsufficientScope: auth.signed_in in calls,
-        Forbidden: bool(GUARDS & calls),
+        Forbidden: bool(GUARDS.keys() & calls),
         NotFound: in_path,
+        Conflict: keyed,
         RequestInFlight: keyed,
         AnswerNotKept: keyed and shown_once,
         VersionMismatch: "if-match" in names,
-        PayloadTooLarge: has_body,
+        PayloadTooLarge: True,
         UnsupportedMediaType: has_body,
         InvalidRequest: True,
         IdempotencyKeyReused: keyed,
@@ -273,12 +191,14 @@ def _complete(operation: Document, method: str, calls: frozenset[Callable[..., A
     }
     declared = operation["responses"]
     if "if-none-match" in names:
-        declared.setdefault("304", {"description": "What the caller has still holds"})
+        declared.setdefault("304", {"description": "What the caller has still holds."})
     _add_problems(declared, [error for error, holds in applies.items() if holds])
     for status, response in declared.items():
         if "$ref" in response:
             continue
         _add_headers(response, int(status))
+        if int(status) < HTTPStatus.BAD_REQUEST:
+            _add_success(response, schemas, cached="if-none-match" in names)
         if keyed and not shown_once and int(status) < HTTPStatus.BAD_REQUEST:
             response["headers"]["Idempotency-Replayed"] = _reference("headers", "Replayed")
     operation["responses"] = {status: declared[status] for status in sorted(declared)}
@@ -290,6 +210,53 @@ def _summarise(operation: Document) -> None:
     operation["summary"] = first.rstrip(".")
     if rest.strip():
         operation["description"] = rest.strip()
+
+
+def _security(tag: str, method: str) -> list[dict[str, list[str]]]:
+    """How to call: signed in, and where a scope allows it with an API key."""
+    scope = needed_scope(tag, [method])
+    return [{SECURITY_SCHEME: []}, *([{KEY_SCHEME: [scope]}] if scope in SCOPES else [])]
+
+
+def _of_path(name: str) -> str:
+    """`order_id`: "Id of the order", and so on."""
+    thing, _, what = name.rpartition("_")
+    known = {"id": f"Id of the {thing.replace('_', ' ')}", "slug": "Id or slug" if thing else "Slug"}
+    return known.get(what, "Id or slug")
+
+
+def _who(calls: frozenset[Callable[..., Any]]) -> str:
+    if auth.signed_in not in calls:
+        return "Public."
+    return next((sentence for guard, sentence in GUARDS.items() if guard in calls), "For everybody who is signed in.")
+
+
+def _manners(method: str, names: set[str], *, keyed: bool, key_required: bool) -> Iterator[str]:
+    """What every client wants to know: may it be sent again, kept, gone on with?"""
+    if method == "GET":
+        yield "Safe to repeat."
+    elif key_required:
+        yield "Safe to repeat with the same `Idempotency-Key`, which is required."
+    elif keyed:
+        yield "Safe to repeat with the same `Idempotency-Key`."
+    if "if-none-match" in names:
+        yield "Cacheable: send the `ETag` back as `If-None-Match`."
+    if "if-match" in names:
+        yield "Send the `ETag` of what you read as `If-Match`."
+    if "cursor" in names:
+        yield "A page holds at most `limit` items; send its `next_cursor` as `cursor` for the next."
+
+
+def _add_success(response: Document, schemas: Document, *, cached: bool) -> None:
+    """Describe an answer by its schema, where FastAPI says no more than that it is one."""
+    response["headers"]["Cache-Control"] = _reference("headers", "Cache-Control")
+    if cached:
+        response["headers"]["ETag"] = _reference("headers", "ETag")
+        response["headers"]["Content-Language"] = _reference("headers", "Content-Language")
+    if response["description"] == PLAIN_SUCCESS:
+        shown = response.get("content", {}).get("application/json", {}).get("schema", {}).get("$ref", "")
+        described = schemas.get(shown.rpartition("/")[2], {}).get("description", "Done.")
+        response["description"] = " ".join(described.split())
 
 
 def _add_problems(declared: Document, errors: list[type[AppError]]) -> None:
@@ -345,7 +312,7 @@ def _shared_responses() -> dict[str, Document]:
 
 
 def _add_headers(response: Document, status: int) -> None:
-    names = {"X-Request-Id": "RequestId", **HEADERS_OF_STATUS.get(status, {})}
+    names = {**HEADERS_OF_ALL, **HEADERS_OF_STATUS.get(status, {})}
     headers = response.setdefault("headers", {})
     headers.update({name: _reference("headers", component) for name, component in names.items()})
 

@@ -12,6 +12,30 @@ FORMATS: Final[Mapping[str, str]] = {
     "email": "sari@example.com",
     "password": "kopi pahit di pagi hari",
 }
+NAMES: Final[Mapping[str, Any]] = {
+    "name": "Gula Semut Aren 250 g",
+    "description": "Gula semut dari nira aren, disangrai pelan di atas kayu bakar.",
+    "slug": "gula-semut-aren-kekait",
+    "number": "NTB-7K3F-9QXM",
+    "order_number": "NTB-7K3F-9QXM",
+    "code": "GSA-250",
+    "unit": "250 g",
+    "synonyms": "palm sugar",
+    "island": "Lombok",
+    "capital": "Gerung",
+    "region_code": "52.01",
+    "vendor_name": "UD Gula Lestari",
+    "device_id": "phone-1",
+    "reason": "sold at the stall",
+    "detail": "The stock has changed since your count; count again from the current value.",
+    "pointer": "/lines/0",
+    "po_number": "PO-2026-0117",
+    "tracking_number": "JT0012345678",
+    "reference": "BNTB-20261122-0001",
+}
+"""What texts and other fields of these names look like, wherever they are."""
+PLAIN_TEXT: Final = "text"
+"""Stands where nothing better is known; a test looks that it is nowhere."""
 MAX_DEPTH: Final = 8
 """Deeper than any of our shapes; ends the example of a schema that contains itself."""
 
@@ -51,11 +75,20 @@ def example_of(schema: Mapping[str, Any], schemas: Schemas, depth: int = 0) -> A
     return _of_type(schema, schemas, depth)
 
 
+def _of_field(name: str, schema: Mapping[str, Any], schemas: Schemas, depth: int) -> Any:
+    """What the field itself says goes before what its name says, and that before what its type says."""
+    example = example_of(schema, schemas, depth)
+    if name in NAMES and example in (PLAIN_TEXT, [PLAIN_TEXT]):
+        return NAMES[name] if example == PLAIN_TEXT else [NAMES[name]]
+    return example
+
+
 def _of_type(schema: Mapping[str, Any], schemas: Schemas, depth: int) -> Any:
     match schema.get("type"):
         case "object":
-            wanted = [name for name in schema.get("properties", {}) if name in schema.get("required", ())]
-            return {name: example_of(schema["properties"][name], schemas, depth + 1) for name in wanted}
+            properties, required = schema.get("properties", {}), schema.get("required", ())
+            wanted = [name for name, field in properties.items() if name in required or "const" in field]
+            return {name: _of_field(name, properties[name], schemas, depth + 1) for name in wanted}
         case "array":
             return [example_of(schema["items"], schemas, depth + 1)] if "items" in schema and depth < MAX_DEPTH else []
         case "integer" | "number":
@@ -63,5 +96,5 @@ def _of_type(schema: Mapping[str, Any], schemas: Schemas, depth: int) -> Any:
         case "boolean":
             return schema.get("default", True)
         case "string":
-            return schema.get("default", FORMATS.get(schema.get("format", ""), "text"))
+            return schema.get("default", FORMATS.get(schema.get("format", ""), PLAIN_TEXT))
     return None

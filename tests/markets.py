@@ -14,9 +14,11 @@ from ishop.settings import Role
 from ishop.worker import drain_until_idle
 from tests.counting import counted_queries
 from tests.databases import TestDatabase
+from tests.witness import Witness
 
 BASE_URL = "http://market.test"
 TOKEN_SECONDS = 300
+WITNESS = Witness()
 
 # Sign-in costs a password hash; the accounts are the same in every clone of the template and so are the keys.
 _tokens: dict[str, tuple[float, str]] = {}
@@ -37,7 +39,11 @@ class TestMarket:
     def _client(self, headers: dict[str, str] | None = None) -> AsyncClient:
         # An exception that leaves the gateway would be a bug of the gateway: let it reach the test.
         client = AsyncClient(
-            transport=ASGITransport(self.market.gateway), base_url=BASE_URL, headers=headers, timeout=60
+            transport=ASGITransport(self.market.gateway),
+            base_url=BASE_URL,
+            headers=headers,
+            timeout=60,
+            event_hooks={"response": [WITNESS.look_at]},
         )
         self._clients.push_async_callback(client.aclose)
         return client

@@ -66,7 +66,7 @@ async def list_managed(
     return Page(items=keys[:limit], next_cursor=more)
 
 
-@router.delete("/v1/api-keys/{api_key_id}", status_code=204)
+@router.delete("/v1/api-keys/{api_key_id}", responses=problems.responses(Forbidden), status_code=204)
 async def revoke(caller: KeyManager, session: Session, api_key_id: UUID) -> None:
     """Revoke a key; it is refused within five seconds."""
     await service.revoke(session, caller, api_key_id)
@@ -75,7 +75,7 @@ async def revoke(caller: KeyManager, session: Session, api_key_id: UUID) -> None
 @router.post(
     "/v1/api-keys/{api_key_id}/rotate",
     status_code=201,
-    responses=problems.responses(ApiKeyEnded),
+    responses=problems.responses(Forbidden, ApiKeyEnded),
     dependencies=[Depends(shown_once)],
 )
 async def rotate(caller: KeyManager, session: Session, api_key_id: UUID, body: ApiKeyRotate) -> ApiKeyCreated:

@@ -61,7 +61,11 @@ async def sign_in(
     language: CallerLanguage,
     form: Annotated[TokenForm, Form()],
 ) -> Response:
-    """Get an access token (ten minutes) and a refresh token (30 days, works once)."""
+    """Get an access token (ten minutes) and a refresh token (30 days, works once).
+
+    A form as in OAuth 2: `grant_type=password` with `username` and `password`, or `grant_type=refresh_token` with
+    `refresh_token`.
+    """
     if form.grant_type == "refresh_token":
         if form.refresh_token is None:
             raise _missing("refresh_token")

@@ -35,7 +35,9 @@ async def product_filters(
     vendor: Annotated[Name, Query(description="Id or slug of a vendor")] = None,
     certificate: Annotated[Name, Query(description="Kind of certificate", examples=["HALAL"])] = None,
     price_min: Annotated[Price, Query(description="Rupiah; compared with the cheapest pack")] = None,
-    price_max: Annotated[Price, Query(description="Rupiah; compared with the cheapest pack")] = None,
+    price_max: Annotated[
+        Price, Query(description="Rupiah, not below `price_min`; compared with the cheapest pack")
+    ] = None,
     in_stock: Annotated[bool | None, Query(description="Whether any pack can be bought now")] = None,
 ) -> ProductFilters:
     """The filters of a list or a search."""
@@ -63,7 +65,7 @@ async def list_products(
     session: Session,
     language: CallerLanguage,
     filters: Filters,
-    sort: Sort = Sort.newest,
+    sort: Annotated[Sort, Query(description="The last that were published come first, or by price")] = Sort.newest,
     limit: Limit = 20,
     cursor: CursorText = None,
     if_none_match: IfNoneMatch = None,

@@ -35,7 +35,9 @@ Near = Annotated[
     str | None,
     Query(max_length=100, description="Latitude and longitude that distances are from", examples=["-8.5833,116.1167"]),
 ]
-RadiusKm = Annotated[float | None, Query(gt=0, le=FARTHEST_KM, description="Only what is this near to `near`")]
+RadiusKm = Annotated[
+    float | None, Query(gt=0, le=FARTHEST_KM, description="Only what is this near to `near`, which it needs")
+]
 Facets = Annotated[
     str, Query(max_length=200, description="What to count hits by, parted by commas", examples=["category,region"])
 ]
@@ -51,7 +53,7 @@ async def search_request(
         SearchSort, Query(description="Sorted otherwise than by relevance, related goods are left out")
     ] = SearchSort.relevance,
     facets: Facets = "",
-    page: Annotated[int, Query(ge=1)] = 1,
+    page: Annotated[int, Query(ge=1, description="The first page is 1")] = 1,
     per_page: Annotated[int, Query(ge=1, le=100, description="page x per_page is at most 1,000")] = 20,
 ) -> SearchRequest:
     """A search, with what does not fit together refused."""
@@ -71,7 +73,11 @@ async def products(
     search: Annotated[SearchRequest, Depends(search_request)],
     if_none_match: IfNoneMatch = None,
 ) -> Response:
-    """Find products by what people call them; typing errors, dialect and English words are understood."""
+    """Find products by what people call them; typing errors, dialect and English words are understood.
+
+    `suggestion` is the query as it was read, where that is not how it was written. `engine` says who searched; with
+    `total_is_exact` false there are more hits than were counted.
+    """
     found = await request.app.state.search.find(search, language)
     body = _answer(search, found)
     version = hashlib.blake2b(body, digest_size=12).hexdigest()
@@ -84,7 +90,7 @@ async def suggestions(
     request: Request,
     language: CallerLanguage,
     q: Words,
-    limit: Annotated[int, Query(ge=1, le=20)] = 8,
+    limit: Annotated[int, Query(ge=1, le=20, description="How many at most")] = 8,
     if_none_match: IfNoneMatch = None,
 ) -> Response:
     """Complete what is being typed."""

@@ -10,6 +10,7 @@ from ishop import clock, problems
 from ishop.auth import Principal, VendorMember
 from ishop.errors import Forbidden, InvalidRequest, NotFound, Unauthenticated
 from ishop.etags import etag
+from ishop.openapi_components import shows
 from ishop.pagination import Cursors, CursorText, Limit
 from ishop.routing import Session, service_router
 from ishop.schemas import Page
@@ -30,7 +31,8 @@ from services.orders.lifecycle.errors import IllegalTransition
 router = service_router(tags=["vendor-orders"])
 
 READ_ERRORS = problems.responses(Unauthenticated, Forbidden, NotFound, InvalidRequest)
-MOVE_ERRORS = problems.responses(
+READ = shows(200, "ETag") | READ_ERRORS
+MOVED = shows(200, "ETag") | problems.responses(
     Unauthenticated, Forbidden, NotFound, IllegalTransition, OrderNotConfirmed, InvalidRequest
 )
 
@@ -57,34 +59,34 @@ async def list_own(
     return json_answer({"items": [listed_document(head) for head in shown], "next_cursor": following})
 
 
-@router.get("/v1/vendor-orders/{vendor_order_id}", response_model=VendorOrderRead, responses=READ_ERRORS)
+@router.get("/v1/vendor-orders/{vendor_order_id}", response_model=VendorOrderRead, responses=READ)
 async def read(caller: VendorMember, session: Session, vendor_order_id: UUID) -> Response:
     """One vendor order with its lines and, once the order is confirmed, where the goods go."""
     return await _answer(caller, session, vendor_order_id)
 
 
-@router.post("/v1/vendor-orders/{vendor_order_id}/accept", response_model=VendorOrderRead, responses=MOVE_ERRORS)
+@router.post("/v1/vendor-orders/{vendor_order_id}/accept", response_model=VendorOrderRead, responses=MOVED)
 async def accept(caller: VendorMember, session: Session, vendor_order_id: UUID) -> Response:
     """Promise to fill it. Accepting what is accepted changes nothing."""
     await service.accept(session, caller, vendor_order_id, clock.now())
     return await _answer(caller, session, vendor_order_id)
 
 
-@router.post("/v1/vendor-orders/{vendor_order_id}/reject", response_model=VendorOrderRead, responses=MOVE_ERRORS)
+@router.post("/v1/vendor-orders/{vendor_order_id}/reject", response_model=VendorOrderRead, responses=MOVED)
 async def reject(caller: VendorMember, session: Session, vendor_order_id: UUID, body: Rejection) -> Response:
     """Refuse to fill it: the rest of the order stands, and what was paid for this part is due back to the buyer."""
     await service.reject(session, caller, vendor_order_id, body, clock.now())
     return await _answer(caller, session, vendor_order_id)
 
 
-@router.post("/v1/vendor-orders/{vendor_order_id}/ship", response_model=VendorOrderRead, responses=MOVE_ERRORS)
+@router.post("/v1/vendor-orders/{vendor_order_id}/ship", response_model=VendorOrderRead, responses=MOVED)
 async def ship(caller: VendorMember, session: Session, vendor_order_id: UUID, body: Shipment | None = None) -> Response:
     """Say that the accepted goods have left the house."""
     await service.ship(session, caller, vendor_order_id, body.tracking_number if body else None, clock.now())
     return await _answer(caller, session, vendor_order_id)
 
 
-@router.post("/v1/vendor-orders/{vendor_order_id}/deliver", response_model=VendorOrderRead, responses=MOVE_ERRORS)
+@router.post("/v1/vendor-orders/{vendor_order_id}/deliver", response_model=VendorOrderRead, responses=MOVED)
 async def deliver(caller: VendorMember, session: Session, vendor_order_id: UUID) -> Response:
     """Say that the shipped goods have arrived; cash on delivery counts as paid."""
     await service.deliver(session, caller, vendor_order_id, clock.now())

@@ -10,6 +10,7 @@ from ishop import clock, problems
 from ishop.auth import Caller, OrganizationMember, Principal
 from ishop.errors import Forbidden, InvalidRequest, NotFound, Unauthenticated
 from ishop.etags import etag
+from ishop.openapi_components import shows
 from ishop.pagination import Cursors, CursorText, Limit
 from ishop.routing import Session, service_router
 from ishop.schemas import Page
@@ -58,7 +59,7 @@ async def list_own(
 @router.get(
     "/v1/orders/{order_id}",
     response_model=OrderDetail,
-    responses=problems.responses(Unauthenticated, NotFound, InvalidRequest),
+    responses=shows(200, "ETag") | problems.responses(Unauthenticated, NotFound, InvalidRequest),
 )
 async def read(caller: Caller, session: Session, order_id: UUID) -> Response:
     """One order with all that happened to it: for its buyer, the members of its organization and the office."""
@@ -69,7 +70,8 @@ async def read(caller: Caller, session: Session, order_id: UUID) -> Response:
 @router.post(
     "/v1/orders/{order_id}/cancel",
     response_model=OrderDetail,
-    responses=problems.responses(Unauthenticated, Forbidden, NotFound, CannotCancel, InvalidRequest),
+    responses=shows(200, "ETag")
+    | problems.responses(Unauthenticated, Forbidden, NotFound, CannotCancel, InvalidRequest),
 )
 async def cancel(caller: Caller, session: Session, order_id: UUID, body: CancelRequest | None = None) -> Response:
     """Cancel an order as far as no vendor has accepted it; what a vendor accepted stays, and the answer shows it."""
@@ -104,7 +106,7 @@ async def list_bulk(
 @bulk_router.get(
     "/v1/bulk-orders/{order_id}",
     response_model=OrderDetail,
-    responses=problems.responses(Unauthenticated, NotFound, InvalidRequest),
+    responses=shows(200, "ETag") | problems.responses(Unauthenticated, NotFound, InvalidRequest),
     name="read",
 )
 async def read_bulk(caller: Caller, session: Session, order_id: UUID) -> Response:

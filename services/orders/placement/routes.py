@@ -18,6 +18,7 @@ from ishop.errors import (
     Unavailable,
 )
 from ishop.etags import etag
+from ishop.openapi_components import shows
 from ishop.routing import CallerLanguage, IdempotencyKey, Session, service_router
 from services.orders.answers import json_answer
 from services.orders.lifecycle.schemas import OrderRead, order_document
@@ -36,7 +37,7 @@ from services.orders.placement.schemas import (
 router = service_router(tags=["orders"])
 bulk_router = service_router(tags=["bulk-orders"])
 
-PLACE_ERRORS = problems.responses(
+PLACED = shows(201, "Location", "ETag", "Content-Language") | problems.responses(
     IdempotencyKeyRequired,
     Unauthenticated,
     Forbidden,
@@ -61,11 +62,16 @@ async def organization_buyer(caller: OrganizationMember) -> Principal:
 OrganizationBuyer = Annotated[Principal, Depends(organization_buyer)]
 
 
-@router.post("/v1/orders", status_code=201, response_model=OrderRead, responses=PLACE_ERRORS)
+@router.post("/v1/orders", status_code=201, response_model=OrderRead, responses=PLACED)
 async def place(
     caller: Caller, session: Session, _key: IdempotencyKey, language: CallerLanguage, body: OrderCreate
 ) -> Response:
-    """Place an order: priced now, split by vendor, the stock taken; all of it or nothing."""
+    """Place an order: priced now, split by vendor, the stock taken; all of it or nothing.
+
+    Prices are the catalog's. Send the total that the buyer saw as `expected_total`, and a price that changed meanwhile
+    is a 409 that shows the new total. Cash on delivery (`cod`) is confirmed at once; `manual_transfer` waits for the
+    money until `expires_at`; `terms` are for organizations.
+    """
     return await _place(caller, session, language, body, "/v1/orders")
 
 
@@ -75,11 +81,14 @@ async def preview(caller: Caller, session: Session, language: CallerLanguage, bo
     return await _preview(caller, session, language, body)
 
 
-@bulk_router.post("/v1/bulk-orders", status_code=201, response_model=OrderRead, responses=PLACE_ERRORS, name="place")
+@bulk_router.post("/v1/bulk-orders", status_code=201, response_model=OrderRead, responses=PLACED, name="place")
 async def place_bulk(
     caller: OrganizationBuyer, session: Session, _key: IdempotencyKey, language: CallerLanguage, body: BulkOrderCreate
 ) -> Response:
-    """Place an organization's order by exact skus, up to 1,000 lines, in one call; all of it or nothing."""
+    """Place an organization's order by exact skus, up to 1,000 lines, in one call; all of it or nothing.
+
+    A line that cannot be filled or a field that is wrong is named by its JSON pointer in `errors`, all of them at once.
+    """
     return await _place(caller, session, language, body, "/v1/bulk-orders")
 
 

@@ -17,6 +17,7 @@ from ishop.errors import (
     RequestInFlight,
     Unauthenticated,
 )
+from ishop.openapi_components import shows
 from ishop.pagination import CursorText, Limit
 from ishop.routing import CallerLanguage, IdempotencyKey, Session, service_router
 from ishop.schemas import Page
@@ -57,7 +58,8 @@ async def list_own(
 @router.post(
     "/v1/stock/batch",
     response_model=StockBatchRead,
-    responses=problems.responses(
+    responses=shows(200, "Content-Language")
+    | problems.responses(
         IdempotencyKeyRequired,
         Unauthenticated,
         Forbidden,
@@ -70,7 +72,12 @@ async def list_own(
 async def change_batch(
     caller: VendorMember, session: Session, _key: IdempotencyKey, language: CallerLanguage, body: StockBatch
 ) -> Response:
-    """Change the stock of up to 10,000 skus; every row has its own result."""
+    """Change the stock of up to 10,000 skus; every row has its own result.
+
+    With `mode` `partial`, rows that are invalid or in conflict leave the others alone; with `atomic`, one of them
+    refuses all. A delta that its device sent before is a `duplicate` and changes nothing, so a batch whose answer was
+    lost can be sent again even under another key.
+    """
     results = await service.change_batch(session, caller, body, language)
     # The rows are checked already; letting FastAPI check 10,000 of them once more would double their cost.
     answer = StockBatchRead(results=results).model_dump_json()
@@ -90,7 +97,12 @@ async def get(caller: Caller, session: Session, sku_id: UUID) -> StockRead:
     ),
 )
 async def change(caller: Caller, session: Session, sku_id: UUID, body: StockChange) -> StockChangeRead:
-    """Change the stock of one sku: by a count that says what it is based on, or by a delta with its device's number."""
+    """Change the stock of one sku: by a count that says what it is based on, or by a delta with its device's number.
+
+    A count ("I have 40") carries the `expected_version` or `expected_count` that it is based on; a sale in between
+    does not move the version. A delta ("3 sold at the stall") carries `device_id` and a `sequence` that grows on that
+    device; sent twice, it counts once.
+    """
     return await service.change(session, caller, sku_id, body)
 
 
