@@ -54,6 +54,8 @@ ROUTES: Final = (
     Route("POST", "/v1/stock/batch", VENDORS, body_limit=2 * MIB),
     # Who calls
     Route("POST", "/v1/auth/register", IDENTITY, body_limit=16 * KIB, signs_in=True),
+    Route("POST", "/v1/auth/confirm", IDENTITY, body_limit=16 * KIB, signs_in=True),
+    Route("POST", "/v1/auth/confirm/resend", IDENTITY, body_limit=16 * KIB),
     Route("POST", "/v1/auth/token", IDENTITY, body_limit=16 * KIB, signs_in=True),
     Route("GET", "/v1/me", IDENTITY),
     Route("POST", "/v1/api-keys", IDENTITY, body_limit=16 * KIB),

@@ -68,4 +68,5 @@ def welcome(settings: Settings) -> None:
         f"""curl -s {url}/v1/me -H "Authorization: Bearer $({token} | {PICK_FROM_ANSWER})\"""",
     ):
         console.print(f"  {line}", soft_wrap=True, markup=False, highlight=False)
-    console.print("Play the scenario with `make demo` in another terminal. Stop with Ctrl-C.\n")
+    console.print("Play the scenario with `make demo` in another terminal. Stop with Ctrl-C.")
+    console.print("Mails (confirmation, password reset) stay here: `.venv/bin/ishop mail` prints them.\n")

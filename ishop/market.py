@@ -25,6 +25,7 @@ SERVICES: Final[Mapping[str, str]] = {
     "orders": "services.orders.app",
 }
 GATEWAY: Final = "gateway.app"
+IDENTITY: Final = "gateway.identity.app"
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ def assemble(settings: Settings) -> Market:
     modules = service_modules()
     services: dict[str, FastAPI] = {name: module.create_app(runtime) for name, module in modules.items()}
     services["identity"] = gateway_module.create_identity(runtime)
+    modules["identity"] = importlib.import_module(IDENTITY)
     jobs = Jobs()
     for name, module in modules.items():
         module.register_jobs(jobs, runtime, services[name].state.database)
@@ -87,13 +89,14 @@ def assemble_gateway(settings: Settings) -> Door:
 
 
 def assemble_jobs(settings: Settings) -> tuple[Jobs, list[Database]]:
-    """The jobs of all services, for a worker of its own; close the databases when it ends."""
+    """The jobs of all services and of identity, for a worker of its own; close the databases when it ends."""
     # The worker answers no request, so there is no key that it needs to trust.
     runtime = Runtime(settings, Verifier(KeySet([])))
     jobs = Jobs()
     databases = []
-    for name, module in service_modules().items():
-        database = Database(settings, Role[name])
+    parts = [(Role[name], module) for name, module in service_modules().items()]
+    for role, module in (*parts, (Role.gateway, importlib.import_module(IDENTITY))):
+        database = Database(settings, role)
         databases.append(database)
         module.register_jobs(jobs, runtime, database)
     return jobs, databases

@@ -9,11 +9,12 @@ from ishop.settings import Environment, Role, Settings, SettingsError
 
 @dataclass(frozen=True)
 class Needs:
-    """The secrets of one process: the roles it signs in to the database as, and what it does with tokens."""
+    """The secrets of one process: the roles it signs in to the database as, what it does with tokens and mails."""
 
     roles: tuple[Role, ...]
     signs: bool = False
     verifies: bool = False
+    mails: bool = False
 
 
 SERVICE_ROLES: Final = (Role.catalog, Role.vendors, Role.orders)
@@ -24,10 +25,10 @@ PROCESSES: Final[Mapping[str, Needs]] = {
     "orders": Needs((Role.orders,), verifies=True),
     "gateway": Needs((Role.gateway,), signs=True),
     # A job runs as the role of the service that it belongs to, so that it may do what that service may and no more.
-    "worker": Needs((Role.worker, *SERVICE_ROLES)),
+    "worker": Needs((Role.worker, Role.gateway, *SERVICE_ROLES), mails=True),
     # The services and the gateway in one process.
     "market": Needs((Role.gateway, *SERVICE_ROLES), signs=True),
-    "up": Needs((Role.gateway, Role.worker, *SERVICE_ROLES), signs=True),
+    "up": Needs((Role.gateway, Role.worker, *SERVICE_ROLES), signs=True, mails=True),
     # It gives every role its password.
     "migrate": Needs(tuple(Role)),
 }
@@ -52,3 +53,5 @@ def _missing(settings: Settings, needs: Needs) -> Iterator[str]:
         yield "ISHOP_SIGNING_KEY is missing: it is the private key that access tokens are signed with."
     if needs.verifies and settings.verify_keys is None and settings.signing_key is None:
         yield "ISHOP_VERIFY_KEYS is missing: they are the public keys that access tokens are checked with."
+    if needs.mails and settings.mail_url is None:
+        yield "ISHOP_MAIL_URL is missing: it is the SMTP server that mails leave by (smtp://user:pass@host:port)."

@@ -88,6 +88,12 @@ class Settings(BaseSettings):
     meili_url: str | None = Field(default=None, validation_alias="MEILI_URL")
     meili_key: SecretStr | None = Field(default=None, validation_alias="MEILI_MASTER_KEY")
 
+    public_url: str | None = Field(default=None, pattern=r"^https?://[^\s#?]+$")
+    """The address of the front end, which the links in mails lead to; without one, where this process listens."""
+    mail_url: SecretStr | None = None
+    """`mailbox` (kept in the database, for development) or smtp[s]://user:pass@host:port."""
+    mail_from: str = Field(default="i-Shop <no-reply@ishop.test>", pattern=r"^[^\r\n]*@[^\r\n]*$")
+
     signing_key: SecretStr | None = None
     verify_keys: str | None = None
 
@@ -115,6 +121,11 @@ class Settings(BaseSettings):
     def passwords(self) -> dict[Role, str]:
         """The passwords of all roles, for the bootstrap that gives them out."""
         return {role: self.password(role) for role in Role}
+
+    @property
+    def links_to(self) -> str:
+        """What links in mails begin with."""
+        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
 
     def database_dsn(self, role: Role) -> str:
         """The plain PostgreSQL address of one role, without driver name; holds the password."""

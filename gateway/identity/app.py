@@ -4,20 +4,36 @@ from fastapi import FastAPI
 
 from gateway.api_keys.routes import router as api_keys
 from gateway.api_keys.tokens import KeyTokens
+from gateway.identity.accounts import routes as accounts
+from gateway.identity.mails import jobs as mail_jobs
+from gateway.identity.mails.service import Post, client_of
 from gateway.identity.passwords import Passwords
-from gateway.identity.routes import router
-from gateway.identity.service import Identity
+from gateway.identity.registration import jobs as registration_jobs
+from gateway.identity.registration import routes as registration
+from gateway.identity.registration import service as registering
+from gateway.identity.sessions import routes as sessions
 from gateway.rate_limits import RateLimits
 from ishop.auth import Signer
+from ishop.database import Database
+from ishop.jobs import Jobs
 from ishop.service import Runtime, create_service
 from ishop.settings import Role
 
 
 def create_app(runtime: Runtime) -> FastAPI:
     """The service; raises ValueError without ISHOP_SIGNING_KEY, since only here tokens are made."""
-    app = create_service("identity", Role.gateway, [router, api_keys], runtime)
-    signer = Signer(runtime.settings)
-    app.state.identity = Identity(Passwords(), signer)
-    app.state.key_tokens = KeyTokens(app.state.database, signer)
+    routers = [registration.router, sessions.router, accounts.router, api_keys]
+    app = create_service("identity", Role.gateway, routers, runtime)
+    app.state.passwords = Passwords()
+    app.state.signer = Signer(runtime.settings)
+    app.state.key_tokens = KeyTokens(app.state.database, app.state.signer)
     app.state.limits = RateLimits() if runtime.settings.rate_limits else None
     return app
+
+
+def register_jobs(jobs: Jobs, runtime: Runtime, database: Database) -> None:
+    """Mails, and what is forgotten by the clock."""
+    settings = runtime.settings
+    writers = {registering.CONFIRMATION: registering.write_mail}
+    mail_jobs.register(jobs, Post(database, client_of(settings, database), settings.links_to, writers))
+    registration_jobs.register(jobs, database)

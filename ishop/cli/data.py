@@ -1,4 +1,4 @@
-"""Make the database, fill it, index it and examine it."""
+"""Make the database, fill it, index it and examine it; read the mails of a development market."""
 
 import asyncio
 import importlib
@@ -93,6 +93,27 @@ async def doctor() -> None:
             console.print(f"       {example}", soft_wrap=True, markup=False)
     if any(finding.offenders for finding in findings):
         raise typer.Exit(1)
+
+
+@app.command()
+@command
+async def mail(to: Annotated[str | None, typer.Option(help="Only those to this address")] = None) -> None:
+    """Print the mails that a development market has sent, oldest first."""
+    async with reached(get_settings(), say) as local:
+        database = Database(local, Role.gateway)
+        mailbox = importlib.import_module("gateway.identity.mails.repository").Mailbox(database, local.mail_from)
+        mails = await mailbox.sent(None if to is None else to.lower())
+        await database.close()
+    for sent in mails:
+        console.rule(f"{sent.created_at:%Y-%m-%d %H:%M:%S}Z", align="left")
+        console.print(
+            f"To: {sent.recipient}\nSubject: {sent.subject}\n\n{sent.body}",
+            soft_wrap=True,
+            markup=False,
+            highlight=False,
+        )
+    if not mails:
+        say("No mail was sent." if to is None else f"No mail was sent to {to}.")
 
 
 async def fill_where_empty(settings: Settings) -> None:

@@ -19,6 +19,7 @@ PUBLISHED_VIEWS = {
     "vendors.certificates_v1": {Role.catalog, Role.orders},
     "vendors.memberships_v1": {Role.gateway},
     "orders.memberships_v1": {Role.gateway},
+    "orders.buyers_v1": {Role.gateway},
 }
 FUNCTIONS = {
     "vendors.reserve_v1(uuid[], uuid[], bigint[], uuid, text)": {Role.orders},

@@ -151,6 +151,7 @@ class TestVariables:
         environment = COMPOSE.services[name]["environment"]
         assert SECRETS & environment.keys() == expected
         assert ("ISHOP_VERIFY_KEYS" in environment) is needs.verifies
+        assert ("ISHOP_MAIL_URL" in environment) is needs.mails
         assert ("MEILI_MASTER_KEY" in environment) is (name in {"catalog", "worker"})
 
     @every_process
@@ -158,9 +159,9 @@ class TestVariables:
         self, name: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         given = dict.fromkeys(template_variables(), "a-text-that-is-long-enough")
-        environment: dict[str, Any] = Composition(
-            given | {"ISHOP_ENV": "production", "ISHOP_LOG_LEVEL": "info"}
-        ).services[name]["environment"]
+        given |= {"ISHOP_ENV": "production", "ISHOP_LOG_LEVEL": "info"}
+        given |= {"ISHOP_MAIL_FROM": "shop@example.org", "ISHOP_PUBLIC_URL": "https://shop.example.org"}
+        environment: dict[str, Any] = Composition(given).services[name]["environment"]
         for variable, value in environment.items():
             monkeypatch.setenv(variable, value)
         require(Settings(_env_file=None), name)

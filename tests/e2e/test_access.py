@@ -49,6 +49,8 @@ EXPECTED: Final[Mapping[str, Mapping[str, int]]] = {
     "PATCH /v1/stock/{sku_id}": SELLERS_SKU,
     "POST /v1/stock/batch": {who: status for who, status in SELLERS_COLLECTION.items() if status != 200},
     "POST /v1/auth/register": {},
+    "POST /v1/auth/confirm": dict.fromkeys(EVERYBODY, 400),
+    "POST /v1/auth/confirm/resend": {ANONYMOUS: 401},
     "POST /v1/auth/token": {},
     "GET /v1/me": SIGNED_IN,
     "POST /v1/api-keys": {ANONYMOUS: 401, STRANGER: 403, BUYER: 403, OTHER_SELLER: 404, HOTEL: 404, OFFICE: 404},
@@ -168,6 +170,7 @@ async def scene(shared_market: TestMarket) -> Scene:
         {
             "POST /v1/api-keys": key,
             "POST /v1/api-keys/{api_key_id}/rotate": {},
+            "POST /v1/auth/confirm": {"token": "unknown"},
             "PATCH /v1/stock/{sku_id}": {"delta": 1, "device_id": "phone", "sequence": 1},
             "POST /v1/stock/batch": {
                 "mode": "partial",

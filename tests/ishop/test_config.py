@@ -92,6 +92,7 @@ class TestWrong:
         assert ended.code == 1
         missing = [role.variable for role in PROCESSES[process].roles]
         missing += ["ISHOP_SIGNING_KEY"] * PROCESSES[process].signs
+        missing += ["ISHOP_MAIL_URL"] * PROCESSES[process].mails
         assert [line.split()[1] for line in ended.err.splitlines()] == missing
         assert "Traceback" not in ended.err
 

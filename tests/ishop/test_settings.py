@@ -82,6 +82,8 @@ class TestRequire:
             given["signing_key"] = KEY
         if needs.verifies:
             given["verify_keys"] = "{}"
+        if needs.mails:
+            given["mail_url"] = SecretStr("smtp://mail.example.org")
         require(settings(env="production", **given), process)
         for left_out in given:
             others = {name: value for name, value in given.items() if name != left_out}
@@ -96,9 +98,11 @@ class TestRequire:
             require(settings(env="production"), "worker")
         assert [line.split()[1] for line in str(refused.value).splitlines()] == [
             "ISHOP_WORKER_PASSWORD",
+            "ISHOP_GATEWAY_PASSWORD",
             "ISHOP_CATALOG_PASSWORD",
             "ISHOP_VENDORS_PASSWORD",
             "ISHOP_ORDERS_PASSWORD",
+            "ISHOP_MAIL_URL",
         ]
 
     def test_service_may_check_tokens_with_the_private_key(self) -> None:

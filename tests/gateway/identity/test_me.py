@@ -10,7 +10,8 @@ from gateway.routes import IDENTITY
 from ishop.auth import Principal, Verifier
 from tests.databases import TestDatabase
 from tests.gateway.doors import Door
-from tests.gateway.identity.test_sign_in import execute, refresh, signed_in
+from tests.gateway.identity.accounts import execute
+from tests.gateway.identity.test_sign_in import refresh, signed_in
 from tests.gateway.test_app import problem
 
 VENDOR, OTHER_VENDOR = UUID(int=0xA1), UUID(int=0xA2)
@@ -70,6 +71,7 @@ class TestMe:
             "id": me["id"],
             "email": "sari@example.test",
             "name": "Sari Wulandari",
+            "confirmed": False,
             "roles": ["consumer", "vendor", "organization"],
             "vendors": [
                 {"id": str(OTHER_VENDOR), "name": "Aren Lestari", "role": "staff"},

@@ -13,6 +13,7 @@ from gateway.routes import IDENTITY, ROUTES
 from ishop.settings import Role
 from tests.databases import TestDatabase
 from tests.gateway.doors import Door, open_door
+from tests.gateway.identity.accounts import execute
 from tests.gateway.identity.test_register import SARI, register
 from tests.gateway.test_app import problem
 
@@ -48,15 +49,6 @@ async def tokens(database: TestDatabase) -> list[tuple[Any, ...]]:
             "SELECT used_at IS NOT NULL, revoked_at IS NOT NULL FROM identity.refresh_tokens ORDER BY id"
         )
         return [tuple(row) for row in rows]
-    finally:
-        await connection.close()
-
-
-async def execute(database: TestDatabase, statement: str) -> None:
-    """Change the database directly."""
-    connection = await database.connect(Role.migrator)
-    try:
-        await connection.execute(statement)
     finally:
         await connection.close()
 

@@ -1,9 +1,9 @@
-"""Tables of identity: who may sign in, and the refresh tokens that keep them signed in."""
+"""Tables of accounts: who may sign in, and the single-use tokens that go out by mail."""
 
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, DateTime, ForeignKey, Index, LargeBinary, Text, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, DateTime, ForeignKey, Index, LargeBinary, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -15,39 +15,40 @@ class User(Base):
 
     __tablename__ = "users"
     __table_args__ = (
-        UniqueConstraint("email", name="uq_users_email"),
+        Index("uq_users_email", "email", unique=True, postgresql_where=text("confirmed_at IS NOT NULL")),
+        Index("ix_users_unconfirmed", "email", "id", postgresql_where=text("confirmed_at IS NULL")),
         CheckConstraint("email = lower(email)", name="email"),
         CheckConstraint("roles <@ ARRAY['office', 'admin']", name="roles"),
         CheckConstraint("locale IN ('id', 'en')", name="locale"),
+        CheckConstraint("confirmed_at IS NULL OR superseded_at IS NULL", name="superseded"),
         {"schema": "identity"},
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, server_default=text("uuidv7()"))
-    email: Mapped[str] = mapped_column(Text)
+    email: Mapped[str] = mapped_column(Text, comment="Of one confirmed account at most; of any number of others")
     name: Mapped[str] = mapped_column(Text)
     password_hash: Mapped[str] = mapped_column(Text)
     roles: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
     locale: Mapped[str] = mapped_column(Text, server_default=text("'id'"))
     confirmed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    superseded_at: Mapped[datetime | None] = mapped_column(
+        DateTime(timezone=True), comment="When another account confirmed the address: this one cannot sign in any more"
+    )
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=text("now()"))
 
 
-class RefreshToken(Base):
-    """One single-use token, by its hash. All that came from one sign-in are a family and end together."""
+class OneTimeToken(Base):
+    """What a mail carries as a link, by its hash; whoever sends it back reads the mails of that address."""
 
-    __tablename__ = "refresh_tokens"
+    __tablename__ = "one_time_tokens"
     __table_args__ = (
-        UniqueConstraint("token_hash", name="uq_refresh_tokens_token_hash"),
-        Index("ix_refresh_tokens_family_id", "family_id"),
-        Index("ix_refresh_tokens_user_id", "user_id"),
+        CheckConstraint("purpose IN ('confirmation', 'reset')", name="purpose"),
+        Index("ix_one_time_tokens_user_id", "user_id"),
+        Index("ix_one_time_tokens_expires_at", "expires_at"),
         {"schema": "identity"},
     )
 
-    id: Mapped[UUID] = mapped_column(primary_key=True, server_default=text("uuidv7()"))
+    token_hash: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
     user_id: Mapped[UUID] = mapped_column(ForeignKey("identity.users.id", ondelete="CASCADE"))
-    family_id: Mapped[UUID]
-    token_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    purpose: Mapped[str] = mapped_column(Text)
     expires_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
-    used_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
-    revoked_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
-    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=text("now()"))

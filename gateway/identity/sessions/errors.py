@@ -1,6 +1,6 @@
-"""What may go wrong when somebody signs in or registers."""
+"""What may go wrong when somebody signs in."""
 
-from ishop.errors import AppError, Conflict
+from ishop.errors import AppError
 
 
 class InvalidCredentials(AppError):
@@ -25,14 +25,4 @@ class UnsupportedGrantType(AppError):
     sentence = {
         "id": "Gunakan grant_type `password` atau `refresh_token`.",
         "en": "Use the grant_type `password` or `refresh_token`.",
-    }
-
-
-class EmailTaken(Conflict):
-    """409: somebody has registered with this e-mail address."""
-
-    code = "email_taken"
-    sentence = {
-        "id": "Surel ini sudah terdaftar; masuk saja.",
-        "en": "This e-mail address is registered already; sign in instead.",
     }

@@ -1,0 +1,34 @@
+"""What signing in takes and answers."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from gateway.identity.accounts.schemas import MAX_EMAIL
+from ishop.schemas import Schema
+
+
+class TokenForm(BaseModel):
+    """The form of RFC 6749; unlike everywhere else unknown fields are ignored, because the RFC says so (3.2)."""
+
+    model_config = ConfigDict(
+        extra="ignore",
+        frozen=True,
+        json_schema_extra={
+            "examples": [{"grant_type": "password", "username": "consumer@demo.test", "password": "ishop-demo"}]
+        },
+    )
+
+    grant_type: str = Field(max_length=64, description="`password` or `refresh_token`")
+    username: str | None = Field(default=None, max_length=MAX_EMAIL, description="The e-mail address")
+    password: SecretStr | None = Field(default=None, max_length=1024)
+    refresh_token: SecretStr | None = Field(default=None, max_length=1024)
+
+
+class TokenRead(Schema):
+    """An access token, and what gets the next one when it expires. A refresh token works once."""
+
+    access_token: str = Field(examples=["eyJhbGciOiJFZERTQSIsInR5cCI6ImF0K2p3dCJ9.eyJzdWIiOiIwMTk4In0.c2lnbmF0dXJl"])
+    token_type: Literal["bearer"]
+    expires_in: int = Field(examples=[600], description="Seconds until the access token expires")
+    refresh_token: str = Field(examples=["u0Wb1mXhQy3v2xq9oKq0c1m7m1bGv5zq8m4hX0b9n2E"])
