@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 from gateway.api_keys.tokens import KeyTokens
 from gateway.document import gateway_document
 from gateway.exchange import Exchange, Headers, Incoming
+from gateway.figures import Figures
 from gateway.identity.app import create_app as create_identity
 from gateway.over_http import OverHttp
 from gateway.pages import HEALTH, Page, Pages
@@ -67,6 +68,7 @@ class Gateway:
         self._upstreams = dict(upstreams)
         self._routes = routes
         self._table = RouteTable(routes)
+        self._figures = Figures(routes)
         self._limits = RateLimits() if runtime.settings.rate_limits else None
         self._pages = Pages(runtime, self._upstreams, self.document)
         # Request ids have to differ, not to be secret; asking the system for 16 random bytes costs 6 us each time.
@@ -134,11 +136,13 @@ class Gateway:
             await _refuse(exchange, InternalError())
         finally:
             if exchange.route not in HEALTH:
+                seconds = time.perf_counter() - started
+                self._figures.count(scope["method"], exchange.route, exchange.status, seconds)
                 self._access_log.write(
                     method=scope["method"],
                     route=exchange.route,
                     status=exchange.status,
-                    duration_ms=round((time.perf_counter() - started) * 1000, 3),
+                    duration_ms=round(seconds * 1000, 3),
                     principal=None if exchange.principal is None else str(exchange.principal.id),
                 )
             request_id.reset(in_request)
@@ -164,12 +168,16 @@ class Gateway:
         passed = {"method": "GET" if scope["method"] == "HEAD" else scope["method"], "headers": incoming.passed}
         if not scope["query_string"].isascii():
             passed["query_string"] = _escaped(scope["query_string"])
+        in_flight = self._figures.in_flight(route.upstream)
+        in_flight.inc()
         try:
             await self._upstreams[route.upstream]({**scope, **passed}, exchange.receive, exchange.send)
         except Exception:
             # FastAPI raises a bug again after it has answered and logged it; an overrun is ours to answer.
             if not exchange.finished and exchange.overrun is None:
                 raise
+        finally:
+            in_flight.dec()
         if exchange.status is None:
             raise exchange.overrun or InternalError()
 

@@ -6,6 +6,7 @@ from typing import Final
 
 import structlog
 
+from gateway.figures import CIRCUIT_OPEN
 from ishop.errors import Unavailable
 
 log = structlog.get_logger(__name__)
@@ -27,6 +28,8 @@ class CircuitBreaker:
         self._clock = clock
         self._failures = 0
         self._next_probe = 0.0
+        self._open = CIRCUIT_OPEN.labels(service)
+        self._open.set(0)
 
     def admit(self) -> None:
         """Before a call; raises Unavailable where it is not to be made."""
@@ -40,6 +43,7 @@ class CircuitBreaker:
     def answered(self) -> None:
         """The service answered, whatever it said."""
         if self._failures >= FAILURES_IN_A_ROW:
+            self._open.set(0)
             log.warning("circuit closed", upstream=self._service)
         self._failures = 0
 
@@ -48,4 +52,5 @@ class CircuitBreaker:
         self._failures += 1
         if self._failures == FAILURES_IN_A_ROW:
             self._next_probe = self._clock() + OPEN_SECONDS
+            self._open.set(1)
             log.warning("circuit opened", upstream=self._service)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import cast
 
 import asyncpg
 from sqlalchemy import MetaData, text
@@ -10,9 +11,12 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.pool import AsyncAdaptedQueuePool, PoolProxiedConnection
 
 from ishop import migrations
 from ishop.settings import Role, Settings
+from ishop.telemetry import metrics
+from ishop.telemetry.metrics import PoolState, PoolWait
 
 POOL_TIMEOUT_SECONDS = 10
 DATABASE_LOST = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
@@ -37,10 +41,28 @@ async def _leave_as_it_is(_connection: asyncpg.Connection) -> None:
     """The plain pool's reset: single reads leave nothing behind, so the round trip of a reset is saved."""
 
 
+class MeasuredPool(AsyncAdaptedQueuePool):
+    """SQLAlchemy's pool, which says how long who waits."""
+
+    wait: PoolWait
+
+    def connect(self) -> PoolProxiedConnection:
+        """A connection, waited for."""
+        with self.wait.measured():
+            return super().connect()
+
+    def recreate(self) -> "MeasuredPool":
+        """The pool that follows this one when the engine gives its connections back."""
+        pool = cast("MeasuredPool", super().recreate())
+        pool.wait = self.wait
+        return pool
+
+
 class Database:
     """The database as one role sees it. Connects on first use; `close` when the process ends."""
 
     def __init__(self, settings: Settings, role: Role) -> None:
+        self.service = role.name
         self._dsn = settings.database_dsn(role)
         self._pool_size = settings.database_pool
         self._server_settings = {"application_name": f"{role}"}
@@ -48,12 +70,16 @@ class Database:
         self._opening = asyncio.Lock()
         self.engine = create_async_engine(
             self._dsn.replace("postgresql://", "postgresql+asyncpg://", 1),
+            poolclass=MeasuredPool,
             pool_size=settings.database_pool,
             max_overflow=0,
             pool_timeout=POOL_TIMEOUT_SECONDS,
             hide_parameters=True,  # An error's text goes to the log, and what was to be written may be a person's.
             connect_args={"server_settings": self._server_settings},
         )
+        self._pool.wait = PoolWait(self.service, "sessions")
+        self._plain_wait = PoolWait(self.service, "plain")
+        metrics.watch(self)
         # Reads need no BEGIN and no COMMIT: each statement is its own transaction, two round trips less.
         self._reading = self.engine.execution_options(isolation_level="AUTOCOMMIT")
 
@@ -70,8 +96,29 @@ class Database:
     async def fetch_row(self, sql: str, *values: object) -> asyncpg.Record | None:
         """The row that plain SQL (`$1`) finds, past SQLAlchemy: for public pages, where that was half the cost."""
         pool = await self._plain_pool()
-        async with pool.acquire(timeout=POOL_TIMEOUT_SECONDS) as connection:
+        with self._plain_wait.measured():
+            connection = await pool.acquire(timeout=POOL_TIMEOUT_SECONDS)
+        try:
             return await connection.fetchrow(sql, *values)
+        finally:
+            await pool.release(connection)
+
+    def pools(self) -> list[PoolState]:
+        """The state of both pools: that of the sessions, and that of the reads past them once one was made."""
+        pool = self._pool
+        lent = pool.checkedout()
+        states = [PoolState("sessions", pool.size(), pool.checkedin() + lent, lent, pool.wait.waiting)]
+        if self._plain is not None:
+            held, idle = self._plain.get_size(), self._plain.get_idle_size()
+            states.append(PoolState("plain", self._plain.get_max_size(), held, held - idle, self._plain_wait.waiting))
+        return states
+
+    @property
+    def _pool(self) -> MeasuredPool:
+        pool = self.engine.sync_engine.pool
+        if not isinstance(pool, MeasuredPool):
+            raise TypeError("The engine was made without our pool.")
+        return pool
 
     async def is_migrated(self) -> bool:
         """Whether the database answers and has the revision that this code is written for, or a newer one."""

@@ -19,6 +19,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ishop.errors import AnswerNotKept, IdempotencyKeyRequired, IdempotencyKeyReused, RequestInFlight
+from ishop.telemetry.metrics import IDEMPOTENCY
 
 MAX_KEY_LENGTH = 255
 KEPT_HEADERS = ("cache-control", "content-type", "content-language", "etag", "location")
@@ -83,15 +84,18 @@ async def claim(session: AsyncSession, principal: str, key: str, request: Reques
         ).one()
     except DBAPIError as error:
         if error.orig is not None and isinstance(error.orig.__cause__, LockNotAvailableError):
+            IDEMPOTENCY.labels(request.app.state.name, "in_flight").inc()
             raise RequestInFlight from error
         raise
     if row.claimed:
         return None
     if not row.same_request:
+        IDEMPOTENCY.labels(request.app.state.name, "reused").inc()
         raise IdempotencyKeyReused
     if row.status is None:
         # Committed without an answer, so it is one that must not be kept: a claim in flight elsewhere is not seen.
         raise AnswerNotKept
+    IDEMPOTENCY.labels(request.app.state.name, "replayed").inc()
     headers: dict[str, Any] = orjson.loads(row.headers) if isinstance(row.headers, str) else row.headers
     return Response(row.body, row.status, {**headers, "Idempotency-Replayed": "true"})
 

@@ -4,6 +4,7 @@ fails in every attempt is kept in `ops.dead_jobs`."""
 import asyncio
 import logging
 import re
+import time
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from pgqueuer.ports.driver import Driver
 
 from ishop.context import request_id
 from ishop.jobs import Topic
+from ishop.telemetry.metrics import JOB_FAILURES, JOB_SECONDS, JOBS
 
 logger = logging.getLogger(__name__)
 
@@ -65,16 +67,23 @@ class TopicRunner:
         """
         keys: list[str] = orjson.loads(job.payload or b"[]")
         request_id.set(str((job.headers or {}).get("request_id") or f"job-{job.id}"))
+        started, outcome = time.perf_counter(), "done"
         try:
             failures = await self._run(job, keys)
             if failures:
+                outcome = "dead" if self._is_last(job) else "retried"
                 await self._settle(job, keys, failures)
         except RetryRequested:
             raise
         except asyncio.CancelledError:
+            outcome = "interrupted"
             raise RetryRequested(reason="The worker was stopped") from None
         except Exception as error:  # noqa: BLE001 - the database failed while the failure was recorded.
+            outcome = "retried"
             raise RetryRequested(self._delay(job), describe(error)) from None
+        finally:
+            JOBS.labels(self.topic.name, outcome).inc()
+            JOB_SECONDS.labels(self.topic.name).observe(time.perf_counter() - started)
 
     async def _run(self, job: Job, keys: list[str]) -> list[Failure]:
         if job.attempts < WHOLE_RUNS and not self._is_last(job):
@@ -104,6 +113,12 @@ class TopicRunner:
         return failures
 
     async def _call(self, keys: Sequence[str]) -> Exception | None:
+        error = await self._try(keys)
+        if error is not None:
+            JOB_FAILURES.labels(self.topic.name).inc()
+        return error
+
+    async def _try(self, keys: Sequence[str]) -> Exception | None:
         try:
             async with asyncio.timeout(self.topic.timeout):
                 await self.topic.handler(keys)

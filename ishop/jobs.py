@@ -32,6 +32,7 @@ class Topic:
     concurrency: int
     timeout: float
     first_retry: float
+    indexes: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,7 @@ class Jobs:
         concurrency: int = 1,
         timeout: float = 300,
         first_retry: float = 1,
+        indexes: bool = False,
     ) -> None:
         """Run `handler` for the keys of `topic`.
 
@@ -67,6 +69,7 @@ class Jobs:
         for one key cannot overlap, so an older state never overwrites a newer one. A call of the handler that takes
         longer than `timeout` seconds has failed. The first retry comes `first_retry` seconds after the failure, each
         later one four times as late, at most 15 minutes: with the defaults, a key dies after 36 minutes.
+        What a handler that `indexes` has not done yet is what searches do not see yet.
         Raises ValueError for a malformed topic or one that has a handler: who wants two things done writes two topics.
         """
         if TOPIC.fullmatch(topic) is None:
@@ -75,7 +78,7 @@ class Jobs:
             raise ValueError(f"The topic {topic} has a handler already")
         if attempts < 1 or concurrency < 1:
             raise ValueError(f"The topic {topic} needs at least one attempt and one job at a time")
-        self.topics[topic] = Topic(topic, handler, attempts, concurrency, timeout, first_retry)
+        self.topics[topic] = Topic(topic, handler, attempts, concurrency, timeout, first_retry, indexes)
 
     def every(self, name: str, cron: str, handler: ScheduleHandler, *, timeout: float = 600) -> None:
         """Run `handler` at the times of `cron` (UTC; five fields, or six with seconds last), up to 1 s late.

@@ -35,7 +35,7 @@ class Runtime:
 
 
 def create_service(name: str, role: Role, routers: Iterable[APIRouter], runtime: Runtime) -> FastAPI:
-    """A service; `app.state` holds its `database`, `verifier`, `cursors` and `gates`. `close_service` ends it.
+    """A service; `app.state` holds its `name`, `database`, `verifier`, `cursors` and `gates`. `close_service` ends it.
 
     What else lives as long as the service adds how it is closed to `app.state.closers`.
     """
@@ -48,6 +48,7 @@ def create_service(name: str, role: Role, routers: Iterable[APIRouter], runtime:
         redirect_slashes=False,
         generate_unique_id_function=operation_id,
     )
+    app.state.name = name
     app.state.runtime = runtime
     app.state.database = Database(runtime.settings, role)
     app.state.closers = [app.state.database.close]

@@ -85,6 +85,10 @@ class Settings(BaseSettings):
     request_seconds: float = Field(default=30, gt=0, le=600)
     shutdown_seconds: float = Field(default=10, ge=0, le=600)
 
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int | None = Field(default=None, ge=0, le=65535)
+    """0 for none; where it is not set, ISHOP_PORT and 1000."""
+
     meili_url: str | None = Field(default=None, validation_alias="MEILI_URL")
     meili_key: SecretStr | None = Field(default=None, validation_alias="MEILI_MASTER_KEY")
 

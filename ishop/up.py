@@ -54,18 +54,23 @@ class Server(uvicorn.Server):
 
 def listen(settings: Settings) -> socket.socket:
     """The socket of the market's door; raises StartupError where the port is taken or not allowed."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    return bind(settings.host, settings.port, "ISHOP_PORT")
+
+
+def bind(host: str, port: int, variable: str) -> socket.socket:
+    """A socket that listens; raises StartupError, which names the `variable` to set."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # asyncio turns Nagle's algorithm off only where the socket names its protocol; with it every answer waits 40 ms.
     door = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        door.bind((settings.host, settings.port))
+        door.bind((host, port))
         door.listen()
     except OSError as error:
         door.close()
         raise StartupError(
-            f"Port {settings.port} on {settings.host} cannot be used ({error.strerror}). "
-            f"Set ISHOP_PORT to a free one, for example ISHOP_PORT={settings.port + 1}."
+            f"Port {port} on {host} cannot be used ({error.strerror}). "
+            f"Set {variable} to a free one, for example {variable}={port + 1}."
         ) from error
     return door
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from ishop.database import DATABASE_LOST
 from ishop.job_runner import TopicRunner, describe
 from ishop.jobs import HEARTBEAT_TIMEOUT, Jobs, Schedule
 from ishop.outbox import BATCH, drain, queue_queries
+from ishop.telemetry.metrics import SCHEDULE_RUNS, SCHEDULE_SECONDS
 
 logger = logging.getLogger(__name__)
 
@@ -175,12 +177,17 @@ class ScheduleRunner:
     async def __call__(self, _: QueueSchedule) -> None:
         """Run the handler once."""
         request_id.set(f"schedule-{self.schedule.name}")
+        started, outcome = time.perf_counter(), "done"
         try:
             async with asyncio.timeout(self.schedule.timeout):
                 await self.schedule.handler()
         except Exception as error:  # A schedule that fails has its next time.
+            outcome = "failed"
             logger.error("The schedule %s failed: %s", self.schedule.name, describe(error))  # noqa: TRY400 - see above.
             logger.debug("The failure of the schedule %s", self.schedule.name, exc_info=error)
+        finally:
+            SCHEDULE_RUNS.labels(self.schedule.name, outcome).inc()
+            SCHEDULE_SECONDS.labels(self.schedule.name).observe(time.perf_counter() - started)
 
 
 async def _keep_house(queries: Queries) -> None:

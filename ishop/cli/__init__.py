@@ -2,10 +2,10 @@
 
 import typer
 
-from ishop.cli import config, data, document, jobs, market
+from ishop.cli import config, data, document, jobs, market, metrics
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
-for group in (market.app, data.app, config.app, document.app):
+for group in (market.app, data.app, config.app, document.app, metrics.app):
     app.add_typer(group)
 app.add_typer(jobs.app, name="jobs")
 

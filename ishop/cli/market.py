@@ -15,7 +15,9 @@ from ishop.home import StartupError
 from ishop.laptop import reached, servers
 from ishop.needs import require
 from ishop.processes import MARKET, PARTS, serve_part
-from ishop.settings import Environment, get_settings
+from ishop.settings import Environment, Role, get_settings
+from ishop.telemetry.exposition import exposed
+from ishop.telemetry.readings import Readings
 from ishop.up import asked_to_stop, listen, working_market
 from ishop.up import serve as serve_market
 
@@ -35,7 +37,10 @@ async def up() -> None:
             if settings.env is Environment.development:
                 await fill_where_empty(local)
             await bring_index_up(local)
-            async with working_market(local, stop) as market:
+            async with (
+                working_market(local, stop) as market,
+                exposed(local, Readings(local.database_dsn(Role.worker), market.jobs)),
+            ):
                 await serve_market(market.gateway, door, stop, local, ready=lambda: welcome(local))
             say("Stopping.")
     say("Stopped. The data is kept; `ishop up` goes on with it.")

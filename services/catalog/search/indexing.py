@@ -17,6 +17,7 @@ from ishop.contracts.events import PRODUCT_CHANGED
 from ishop.database import Database
 from ishop.settings import Settings
 from services.catalog.search import repository
+from services.catalog.search.figures import DRIFT, REBUILDS
 from services.catalog.search.index.configuration import configuration, differences
 from services.catalog.search.index.writer import IndexWriter
 from services.catalog.search.indexed import index_uid
@@ -73,6 +74,7 @@ async def reindex(settings: Settings, database: Database, progress: Progress) ->
         async with _alone(database, WRITER_LOCK) as writing:
             await _catch_up(writer, fresh, writing, unfinished)
             await _in_thread(writer.swap, uid, fresh)
+        REBUILDS.inc()
         await _in_thread(writer.delete, fresh)
         progress("index", 1, 1)
 
@@ -113,6 +115,7 @@ async def reconcile(settings: Settings, database: Database, progress: Progress) 
     async with database.reading() as session:
         rebuild = await _misbuilt(writer, uid, session) is not None
         suspects = [] if rebuild else await _suspects(writer, uid, session)
+    DRIFT.set(len(suspects))
     if rebuild:
         await reindex(settings, database, progress)
     elif suspects:

@@ -51,9 +51,9 @@ def register(jobs: Jobs, settings: Settings, database: Database) -> None:
     async def reconcile_index() -> None:
         await reconcile(settings, database, lambda *_: None)
 
-    jobs.on(STOCK_AVAILABILITY_CHANGED, stock_availability_changed)
-    jobs.on(VENDOR_CHANGED, vendor_changed)
-    jobs.on(PRODUCT_CHANGED, product_changed)
+    jobs.on(STOCK_AVAILABILITY_CHANGED, stock_availability_changed, indexes=True)
+    jobs.on(VENDOR_CHANGED, vendor_changed, indexes=True)
+    jobs.on(PRODUCT_CHANGED, product_changed, indexes=True)
     jobs.every("catalog.certificates_of_the_day", AFTER_MIDNIGHT, a_day_begins)
     jobs.every("catalog.reconcile_index", EVERY_TEN_MINUTES, reconcile_index, timeout=RECONCILE_SECONDS)
 
