@@ -1,13 +1,11 @@
 """The page about the figures of `/metrics`."""
 
-import importlib
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ishop.console import errors, say
-from ishop.market import GATEWAY, service_modules
 from ishop.telemetry.page import page
 
 app = typer.Typer()
@@ -19,8 +17,6 @@ def metrics(
     check: Annotated[Path | None, typer.Option(help="Exit 1 when the page differs from this file")] = None,
 ) -> None:
     """Print the page that explains every figure."""
-    service_modules()
-    importlib.import_module(GATEWAY)
     text = page()
     if write is not None:
         write.write_text(text)

@@ -1,6 +1,10 @@
 """`docs/metrics.md`, written from the figures as the code declares them, so that it cannot say anything else."""
 
-from ishop.telemetry.metrics import FIGURES
+import importlib
+from collections.abc import Sequence
+
+from ishop.market import GATEWAY, service_modules
+from ishop.telemetry.metrics import FIGURES, Figure
 
 HEAD = """# Figures
 
@@ -17,10 +21,17 @@ This page is written by `ishop metrics --write docs/metrics.md`; a test holds it
 """
 
 
+def figures() -> Sequence[Figure]:
+    """What the kernel, the gateway and every service declare."""
+    service_modules()
+    importlib.import_module(GATEWAY)
+    return sorted(FIGURES, key=lambda figure: figure.name)
+
+
 def page() -> str:
-    """The page; everything that declares figures must have been imported."""
+    """The text of the page."""
     rows = [
         f"| `{figure.name}` | {figure.kind} | {', '.join(f'`{label}`' for label in figure.labels)} | {figure.text} |\n"
-        for figure in sorted(FIGURES, key=lambda figure: figure.name)
+        for figure in figures()
     ]
     return HEAD + "".join(rows)
