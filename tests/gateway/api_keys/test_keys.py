@@ -107,7 +107,13 @@ class TestUse:
         assert (await shared_market.client_with_token(key["key"]).get("/v1/products")).status_code == 200
 
     async def test_a_hotel_orders_by_its_key_and_the_office_records_the_payment(self, market: TestMarket) -> None:
-        hotel = await create(market, HOTEL, ["bulk-orders:write", "bulk-orders:read"], role="requester")
+        scopes = ["bulk-orders:write", "bulk-orders:read", "organizations:read"]
+        hotel = await create(market, HOTEL, scopes, role="requester")
+        (own,) = (await market.client_with_token(hotel["key"]).get("/v1/organizations")).json()["items"]
+        assert (own["id"], own["role"]) == (
+            (await owner_of(await market.client(HOTEL)))["organization_id"],
+            "requester",
+        )
         bulk = await market.client_with_token(hotel["key"]).get("/v1/bulk-orders")
         assert bulk.json()["items"] == []
         office = market.client_with_token((await create(market, OFFICE, ["orders:read", "payments:write"]))["key"])

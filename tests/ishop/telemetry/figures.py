@@ -10,7 +10,7 @@ from ishop.settings import Settings
 from ishop.telemetry.exposition import exposed
 from ishop.telemetry.metrics import REGISTRY
 from ishop.telemetry.readings import Readings
-from tests.e2e.test_up import free_port
+from tests.e2e.processes import free_port
 
 Labels = frozenset[tuple[str, str]]
 

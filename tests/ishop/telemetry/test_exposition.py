@@ -18,7 +18,7 @@ from ishop.telemetry.metrics import FIGURES, Figure
 from ishop.telemetry.readings import Readings
 from ishop.worker import drain_until_idle
 from tests.databases import TestDatabase
-from tests.e2e.test_up import free_port
+from tests.e2e.processes import free_port
 from tests.ishop.queues import TOPIC, Recorder, connected, working, write
 from tests.ishop.telemetry.figures import Port, Scrape, shown, value
 from tests.markets import TestMarket
