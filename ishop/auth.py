@@ -4,6 +4,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -22,6 +23,13 @@ AUDIENCE = "ishop"
 ALGORITHM = "Ed25519"
 ACCESS_TOKEN_SECONDS = 600
 CACHED_TOKENS = 4096
+
+
+class StaffRole(StrEnum):
+    """What an account may be given beyond buying."""
+
+    office = "office"
+    admin = "admin"
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,15 +97,25 @@ class Engine:
             await self._postgres.stop()
             self._postgres = None
 
-    async def run(self, name: str, *arguments: str) -> str:
+    async def run(self, name: str, *arguments: str, typed: str = "") -> str:
         """`docker compose run --rm NAME ...`: another command in the container of a service; what it printed."""
-        log = self.place / name / "run.log"
-        log.unlink(missing_ok=True)
-        process = self._start_ours(name, arguments, log)
-        if not await wait_for_end(process, ONE_SHOT_SECONDS) or process.returncode != 0:
-            process.kill()
-            raise EngineFailed(f"{name} {' '.join(arguments)} failed:\n{log.read_text()}")
-        return log.read_text()
+        account = self._account(name)
+        user: dict[str, Any] = {}
+        if account is not None:
+            user = {"user": account.uid, "group": account.gid, "extra_groups": []}
+        process = await asyncio.create_subprocess_exec(
+            self._python, BIN / "ishop", *arguments, env=self.environment(name), cwd="/", **user,
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        )  # fmt: skip
+        try:
+            async with asyncio.timeout(ONE_SHOT_SECONDS):
+                said, _ = await process.communicate(typed.encode())
+        finally:
+            if process.returncode is None:
+                process.kill()
+        if process.returncode != 0:
+            raise EngineFailed(f"{name} {' '.join(arguments)} failed:\n{said.decode()}")
+        return said.decode()
 
     async def is_healthy(self, name: str) -> bool:
         """Run the health check of the file once."""

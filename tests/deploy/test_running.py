@@ -16,10 +16,10 @@ from ishop.child_process import LOOPBACK
 from ishop.settings import Role
 from tests.conftest import MEILISEARCH_MISSING
 from tests.deploy.composition import TEMPLATE, Composition
-from tests.deploy.engine import Engine
+from tests.deploy.engine import Engine, EngineFailed
 from tests.ishop.homes import process_user, temporary_home
 
-BY_HAND: dict[str, str] = {}
+BY_HAND = {"ISHOP_MAIL_URL": "mailbox", "ISHOP_PUBLIC_URL": "https://pasar.test"}
 """What `make secrets` leaves to the operator."""
 
 
@@ -113,6 +113,22 @@ async def test_service_with_the_password_of_another_never_becomes_ready(producti
         assert await production.is_healthy("orders")
     finally:
         await production.stop(changed)
+
+
+async def test_operator_makes_the_first_administrator(production: Engine) -> None:
+    email, password = "kepala@dinas.test", "sandi-yang-panjang-sekali"
+    await production.run("gateway", "accounts", "create", email, "--name", "Kepala Dinas", typed=f"{password}\n")
+    await production.run("gateway", "accounts", "grant", email, "admin")
+    assert email in await production.run("gateway", "accounts", "list")
+    async with httpx.AsyncClient(base_url=production.url("gateway"), trust_env=False) as client:
+        signed_in = await client.post(
+            "/v1/auth/token", data={"grant_type": "password", "username": email, "password": password}
+        )
+        token = signed_in.json()["access_token"]
+        me = (await client.get("/v1/me", headers={"Authorization": f"Bearer {token}"})).json()
+    assert (me["email"], me["roles"], me["confirmed"]) == (email, ["consumer", "admin"], True)
+    with pytest.raises(EngineFailed, match="has an account already"):
+        await production.run("gateway", "accounts", "create", email, "--name", "Kepala Dinas", typed=f"{password}\n")
 
 
 async def test_demo_market_plays_the_scenario_and_stops_in_order() -> None:
