@@ -3,6 +3,16 @@
 from gateway.api_keys.models import ApiKey, ServiceAccount
 from gateway.identity.accounts.models import OneTimeToken, User
 from gateway.identity.mails.models import MailboxMail, MailRequest
-from gateway.identity.sessions.models import RefreshToken
+from gateway.identity.sessions.models import KnownNetwork, RefreshToken, SignInSession
 
-__all__ = ["ApiKey", "MailRequest", "MailboxMail", "OneTimeToken", "RefreshToken", "ServiceAccount", "User"]
+__all__ = [
+    "ApiKey",
+    "KnownNetwork",
+    "MailRequest",
+    "MailboxMail",
+    "OneTimeToken",
+    "RefreshToken",
+    "ServiceAccount",
+    "SignInSession",
+    "User",
+]

@@ -21,7 +21,6 @@ PUBLIC_READS: Final = RateLimitItemPerMinute(1200, namespace="public-reads")
 READS: Final = RateLimitItemPerMinute(600, namespace="reads")
 WRITES: Final = RateLimitItemPerMinute(300, namespace="writes")
 SIGN_IN: Final = RateLimitItemPerMinute(20, namespace="sign-in")
-SIGN_IN_PER_EMAIL: Final = RateLimitItemPerMinute(10, namespace="sign-in-email")
 
 WINDOW_SECONDS: Final = 60
 MAX_WINDOWS: Final = 100_000
@@ -123,6 +122,10 @@ class RateLimits:
         window = self._limiter.get_window_stats(limit, subject)
         seconds = max(1, math.ceil(window.reset_time - time.time()))
         return Quota(limit, window.remaining, seconds, exceeded=not allowed)
+
+    def forget(self, limit: RateLimitItemPerMinute, subject: str) -> None:
+        """Let `subject` begin again."""
+        self._limiter.clear(limit, subject)
 
 
 def subject_of_address(host: str | None) -> str:

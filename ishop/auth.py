@@ -43,6 +43,8 @@ class Principal:
     confirmed: bool = False
     scopes: frozenset[str] | None = None
     """What the token is limited to, such as `stock:write`; None is a person's own, which may what the person may."""
+    session: UUID | None = None
+    """The sign-in that the token came from."""
 
     @property
     def is_office(self) -> bool:
@@ -130,6 +132,8 @@ class Signer:
         }
         if principal.scopes is not None:
             claims["scopes"] = sorted(principal.scopes)
+        if principal.session is not None:
+            claims["sid"] = str(principal.session)
         return jwt.encode(
             {"alg": ALGORITHM, "kid": self._key.kid, "typ": "at+jwt"}, claims, self._key, algorithms=[ALGORITHM]
         )
@@ -140,7 +144,7 @@ def _parse(text: str) -> Any:
 
 
 def _principal(claims: Mapping[str, Any]) -> Principal:
-    scopes = claims.get("scopes")
+    scopes, session = claims.get("scopes"), claims.get("sid")
     return Principal(
         id=UUID(claims["sub"]),
         roles=frozenset(claims["roles"]),
@@ -148,6 +152,7 @@ def _principal(claims: Mapping[str, Any]) -> Principal:
         organizations={UUID(organization): role for organization, role in claims["organizations"].items()},
         confirmed=claims["confirmed"],
         scopes=None if scopes is None else frozenset(scopes),
+        session=None if session is None else UUID(session),
     )
 
 

@@ -8,10 +8,15 @@ from gateway.identity.accounts import routes as accounts
 from gateway.identity.mails import jobs as mail_jobs
 from gateway.identity.mails.service import Post, client_of
 from gateway.identity.passwords import Passwords
+from gateway.identity.recovery import routes as recovery
+from gateway.identity.recovery import service as recovering
 from gateway.identity.registration import jobs as registration_jobs
 from gateway.identity.registration import routes as registration
 from gateway.identity.registration import service as registering
+from gateway.identity.sessions import jobs as session_jobs
 from gateway.identity.sessions import routes as sessions
+from gateway.identity.sessions.guessing import Guessing
+from gateway.identity.sessions.service import SigningIn
 from gateway.rate_limits import RateLimits
 from ishop.auth import Signer
 from ishop.database import Database
@@ -22,18 +27,18 @@ from ishop.settings import Role
 
 def create_app(runtime: Runtime) -> FastAPI:
     """The service; raises ValueError without ISHOP_SIGNING_KEY, since only here tokens are made."""
-    routers = [registration.router, sessions.router, accounts.router, api_keys]
+    routers = [registration.router, recovery.router, sessions.router, accounts.router, api_keys]
     app = create_service("identity", Role.gateway, routers, runtime)
-    app.state.passwords = Passwords()
-    app.state.signer = Signer(runtime.settings)
-    app.state.key_tokens = KeyTokens(app.state.database, app.state.signer)
-    app.state.limits = RateLimits() if runtime.settings.rate_limits else None
+    guessing = Guessing(RateLimits() if runtime.settings.rate_limits else None)
+    app.state.signing_in = SigningIn(Passwords(), Signer(runtime.settings), guessing)
+    app.state.key_tokens = KeyTokens(app.state.database, app.state.signing_in.signer)
     return app
 
 
 def register_jobs(jobs: Jobs, runtime: Runtime, database: Database) -> None:
     """Mails, and what is forgotten by the clock."""
     settings = runtime.settings
-    writers = {registering.CONFIRMATION: registering.write_mail}
+    writers = {registering.CONFIRMATION: registering.write_mail, recovering.RESET: recovering.write_mail}
     mail_jobs.register(jobs, Post(database, client_of(settings, database), settings.links_to, writers))
     registration_jobs.register(jobs, database)
+    session_jobs.register(jobs, database)

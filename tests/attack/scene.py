@@ -8,6 +8,7 @@ from uuid import uuid4
 
 from httpx import AsyncClient, Response
 
+from demo.accounts import PASSWORD
 from ishop.clock import business_date, now
 from tests.markets import TestMarket
 
@@ -94,6 +95,7 @@ async def build(market: TestMarket) -> Scene:
             "slug": {PUBLIC: products[0]["commodity"]["slug"]},
             "api_key_id": {who: made["id"] for who, made in keys.items()},
             "organization_id": {HOTEL: organization},
+            "session_id": {BUYER: await _session_of(market.anonymous, BUYER)},
         },
         tuple(skus.values()),
         organization,
@@ -103,6 +105,15 @@ async def build(market: TestMarket) -> Scene:
 async def _only(client: AsyncClient, kind: str) -> str:
     membership: str = (await client.get("/v1/me")).json()[kind][0]["id"]
     return membership
+
+
+async def _session_of(anonymous: AsyncClient, email: str) -> str:
+    """A session in this market: the tokens of the clients may come from another clone of it."""
+    form = {"grant_type": "password", "username": email, "password": PASSWORD}
+    token = (await anonymous.post("/v1/auth/token", data=form)).json()["access_token"]
+    listed = await anonymous.get("/v1/me/sessions", headers={"Authorization": f"Bearer {token}"})
+    session_id: str = next(one["id"] for one in listed.json()["items"] if one["current"])
+    return session_id
 
 
 async def _sku_of(client: AsyncClient, vendor: str) -> str:

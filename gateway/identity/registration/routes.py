@@ -1,12 +1,10 @@
 """Registering, and confirming the address."""
 
-from fastapi import Request
-
 from gateway.identity.accounts.errors import InvalidToken
 from gateway.identity.accounts.schemas import UserRead
-from gateway.identity.dependencies import PasswordsPart, count_attempt
 from gateway.identity.registration import service
 from gateway.identity.registration.schemas import MailedToken, Registration
+from gateway.identity.sessions.dependencies import SigningInParts
 from ishop import problems
 from ishop.auth import Caller
 from ishop.errors import Unauthenticated
@@ -16,16 +14,13 @@ router = service_router(tags=["identity"])
 
 
 @router.post("/v1/auth/register", status_code=201, response_model=UserRead)
-async def register(
-    request: Request, passwords: PasswordsPart, session: Session, language: CallerLanguage, body: Registration
-) -> UserRead:
+async def register(parts: SigningInParts, session: Session, language: CallerLanguage, body: Registration) -> UserRead:
     """Create an account for a person; it can be used at once.
 
     A mail to the address confirms it. The answer is the same where the address has an account already; the mail
     says so.
     """
-    count_attempt(request, body.email)
-    return await service.register(passwords, session, body, language)
+    return await service.register(parts.passwords, session, body, language)
 
 
 @router.post("/v1/auth/confirm", status_code=204, responses=problems.responses(InvalidToken))

@@ -1,6 +1,8 @@
-"""What signing in takes and answers."""
+"""What signing in takes and answers, and sessions as their owners see them."""
 
+from datetime import datetime
 from typing import Literal
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
@@ -32,3 +34,27 @@ class TokenRead(Schema):
     token_type: Literal["bearer"]
     expires_in: int = Field(examples=[600], description="Seconds until the access token expires")
     refresh_token: str = Field(examples=["u0Wb1mXhQy3v2xq9oKq0c1m7m1bGv5zq8m4hX0b9n2E"])
+
+
+class RevocationForm(BaseModel):
+    """The form of RFC 7009; unknown fields, `token_type_hint` among them, are ignored."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    token: SecretStr = Field(
+        min_length=1,
+        max_length=1024,
+        description="A refresh token",
+        examples=["u0Wb1mXhQy3v2xq9oKq0c1m7m1bGv5zq8m4hX0b9n2E"],
+    )
+
+
+class SessionRead(Schema):
+    """One sign-in that can still be gone on with. Its address is kept as a network only."""
+
+    id: UUID
+    current: bool = Field(description="Whether this request belongs to it")
+    network: str = Field(examples=["203.0.113.0/24"])
+    user_agent: str = Field(examples=["i-Shop Android 1.4"])
+    created_at: datetime
+    last_used_at: datetime

@@ -188,7 +188,7 @@ class TestSignIn:
     ) -> None:
         await register(identity)
         await confirm(identity, (await mail(identity, database)).token)
-        passwords = identity.services["identity"].state.passwords
+        passwords = identity.services["identity"].state.signing_in.passwords
         checked: list[str] = []
         verify = passwords._hasher.verify  # noqa: SLF001 - counts the hashes beneath everything that could skip one.
 

@@ -87,6 +87,7 @@ class TestMe:
             vendors={OTHER_VENDOR: "staff", VENDOR: "owner"},
             organizations={HOTEL: "requester"},
             confirmed=False,
+            session=principal.session,
         )
 
     async def test_others_are_not_told(self, identity: Door, database: TestDatabase) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from gateway.app import create_identity
 from gateway.identity.passwords import NOBODY, Passwords
+from gateway.identity.secret_tokens import hash_of
 from gateway.routes import IDENTITY, ROUTES
 from ishop.settings import Role
 from tests.databases import TestDatabase
@@ -51,6 +52,11 @@ async def tokens(database: TestDatabase) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in rows]
     finally:
         await connection.close()
+
+
+async def later(database: TestDatabase) -> None:
+    """Let the time pass in which a used token is taken again."""
+    await execute(database, "UPDATE identity.refresh_tokens SET used_at = used_at - interval '11 seconds'")
 
 
 class TestSignIn:
@@ -179,26 +185,61 @@ class TestRefresh:
     async def test_family_ends_when_a_used_one_comes_again(self, identity: Door, database: TestDatabase) -> None:
         first = (await signed_in(identity))["refresh_token"]
         second = (await refresh(identity, first)).json()["refresh_token"]
+        await later(database)
         problem(await refresh(identity, first), 401, "invalid_credentials")
         problem(await refresh(identity, second), 401, "invalid_credentials")
         assert await tokens(database) == [(True, True), (False, True)]
 
-    async def test_other_sign_ins_go_on_when_a_family_ends(self, identity: Door) -> None:
+    async def test_other_sign_ins_go_on_when_a_family_ends(self, identity: Door, database: TestDatabase) -> None:
         first = (await signed_in(identity))["refresh_token"]
         elsewhere = (await sign_in(identity)).json()["refresh_token"]
         await refresh(identity, first)
+        await later(database)
         problem(await refresh(identity, first), 401, "invalid_credentials")
         assert (await refresh(identity, elsewhere)).status_code == 200
 
-    async def test_one_wins_and_the_family_ends_when_twins_come_together(
+    async def test_taken_again_when_the_answer_was_lost(self, identity: Door, database: TestDatabase) -> None:
+        first = (await signed_in(identity))["refresh_token"]
+        lost = (await refresh(identity, first)).json()["refresh_token"]
+        again = await refresh(identity, first)
+        assert again.status_code == 200
+        assert again.json()["refresh_token"] != lost
+        third = await refresh(identity, again.json()["refresh_token"])
+        assert third.status_code == 200
+        assert await tokens(database) == [(True, False), (True, False), (True, False), (False, False)]
+
+    async def test_never_taken_again_once_its_successor_was_used(self, identity: Door, database: TestDatabase) -> None:
+        first = (await signed_in(identity))["refresh_token"]
+        second = (await refresh(identity, first)).json()["refresh_token"]
+        await refresh(identity, second)
+        problem(await refresh(identity, first), 401, "invalid_credentials")
+        assert {revoked for _, revoked in await tokens(database)} == {True}
+
+    async def test_family_ends_when_the_answer_that_was_replaced_is_used(
         self, identity: Door, database: TestDatabase
     ) -> None:
         first = (await signed_in(identity))["refresh_token"]
-        answers = await asyncio.gather(*(refresh(identity, first) for _ in range(8)))
-        won = [answer.json()["refresh_token"] for answer in answers if answer.status_code == 200]
-        assert len(won) == 1
-        problem(await refresh(identity, won[0]), 401, "invalid_credentials")
-        assert await tokens(database) == [(True, True), (False, True)]
+        replaced = (await refresh(identity, first)).json()["refresh_token"]
+        newest = (await refresh(identity, first)).json()["refresh_token"]
+        problem(await refresh(identity, replaced), 401, "invalid_credentials")
+        problem(await refresh(identity, newest), 401, "invalid_credentials")
+        assert {revoked for _, revoked in await tokens(database)} == {True}
+
+    async def test_only_the_newest_lives_when_twins_come_together(self, identity: Door, database: TestDatabase) -> None:
+        given = [(await signed_in(identity))["refresh_token"]]
+        for _ in range(3):
+            answers = await asyncio.gather(*(refresh(identity, given[0]) for _ in range(8)))
+            assert {answer.status_code for answer in answers} == {200}
+            given = [answer.json()["refresh_token"] for answer in answers]
+            assert len(set(given)) == 8
+            connection = await database.connect(Role.migrator)
+            [living] = await connection.fetch(
+                "SELECT token_hash FROM identity.refresh_tokens WHERE used_at IS NULL AND revoked_at IS NULL"
+            )
+            await connection.close()
+            given.sort(key=lambda token: hash_of(token) != living["token_hash"])
+        await asyncio.gather(*(refresh(identity, token) for token in given))
+        assert {revoked for _, revoked in await tokens(database)} == {True}
 
     async def test_newest_ends_too_when_a_used_one_comes_while_it_is_made(
         self, identity: Door, database: TestDatabase
@@ -206,6 +247,7 @@ class TestRefresh:
         first = (await signed_in(identity))["refresh_token"]
         for _ in range(5):
             second = (await refresh(identity, first)).json()["refresh_token"]
+            await later(database)
             await asyncio.gather(refresh(identity, first), refresh(identity, second))
             living = [state for state in await tokens(database) if state[1] is False]
             assert living == []
