@@ -19,11 +19,16 @@ MAX_HEADER_BYTES: Final = 16 * 1024
 SINGLE: Final = frozenset({b"authorization", b"content-length", b"content-type", b"host", b"idempotency-key"})
 """Fields whose second value another program might read instead of the first."""
 
-READ: Final = SINGLE | {b"accept", b"accept-language", b"connection", b"transfer-encoding", b"x-request-id"}
+READ: Final = SINGLE | {
+    b"accept", b"accept-language", b"connection", b"traceparent", b"transfer-encoding", b"x-request-id"
+}  # fmt: skip
 
 DROPPED: Final = frozenset(
-    {b"connection", b"keep-alive", b"te", b"trailer", b"transfer-encoding", b"upgrade", b"expect", b"forwarded"}
-)
+    {
+        b"connection", b"keep-alive", b"te", b"trailer", b"transfer-encoding", b"upgrade", b"expect", b"forwarded",
+        b"traceparent", b"tracestate", b"baggage",
+    }
+)  # fmt: skip
 DROPPED_PREFIXES: Final = (b"x-", b"proxy-", b"remote-")
 
 BEARER_KEY: Final = b"bearer ishop_"
@@ -53,7 +58,7 @@ class Incoming:
     because some programs read it as the name with a hyphen. `new_id` names a request whose caller did not.
     """
 
-    __slots__ = ("_read", "fault", "passed", "request_id")
+    __slots__ = ("_read", "fault", "own_id", "passed", "request_id")
 
     def __init__(self, headers: Iterable[tuple[bytes, bytes]], new_id: Callable[[], str]) -> None:
         self.passed: Headers = []
@@ -78,7 +83,8 @@ class Incoming:
             self.fault = "it has both a Content-Length and a Transfer-Encoding"
         self._drop_connection_options()
         wished = self._read.get(b"x-request-id", b"")
-        self.request_id = wished.decode() if REQUEST_ID.fullmatch(wished) else new_id()
+        self.own_id = REQUEST_ID.fullmatch(wished) is None
+        self.request_id = new_id() if self.own_id else wished.decode()
         self.passed.append((b"x-request-id", self.request_id.encode()))
 
     def text(self, name: bytes) -> str | None:

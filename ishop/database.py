@@ -15,7 +15,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool, PoolProxiedConnection
 
 from ishop import migrations
 from ishop.settings import Role, Settings
-from ishop.telemetry import metrics
+from ishop.telemetry import metrics, tracing
 from ishop.telemetry.metrics import PoolState, PoolWait
 
 POOL_TIMEOUT_SECONDS = 10
@@ -44,6 +44,8 @@ async def _leave_as_it_is(_connection: asyncpg.Connection) -> None:
 class MeasuredPool(AsyncAdaptedQueuePool):
     """SQLAlchemy's pool, which says how long who waits."""
 
+    # As a class of ours it would log every connection as information; this keeps it with the library's own.
+    _sqla_logger_namespace = "sqlalchemy.pool.MeasuredPool"
     wait: PoolWait
 
     def connect(self) -> PoolProxiedConnection:
@@ -80,6 +82,8 @@ class Database:
         self._pool.wait = PoolWait(self.service, "sessions")
         self._plain_wait = PoolWait(self.service, "plain")
         metrics.watch(self)
+        if tracing.tracer is not None:
+            tracing.tracer.watch(self.engine.sync_engine, self.service)
         # Reads need no BEGIN and no COMMIT: each statement is its own transaction, two round trips less.
         self._reading = self.engine.execution_options(isolation_level="AUTOCOMMIT")
 
@@ -99,7 +103,10 @@ class Database:
         with self._plain_wait.measured():
             connection = await pool.acquire(timeout=POOL_TIMEOUT_SECONDS)
         try:
-            return await connection.fetchrow(sql, *values)
+            if tracing.tracer is None:
+                return await connection.fetchrow(sql, *values)
+            with tracing.tracer.statement(self.service, sql):
+                return await connection.fetchrow(sql, *values)
         finally:
             await pool.release(connection)
 

@@ -19,6 +19,7 @@ from pgqueuer.ports.driver import Driver
 
 from ishop.context import request_id
 from ishop.jobs import Topic
+from ishop.telemetry import tracing
 from ishop.telemetry.metrics import JOB_FAILURES, JOB_SECONDS, JOBS
 
 logger = logging.getLogger(__name__)
@@ -69,7 +70,7 @@ class TopicRunner:
         request_id.set(str((job.headers or {}).get("request_id") or f"job-{job.id}"))
         started, outcome = time.perf_counter(), "done"
         try:
-            failures = await self._run(job, keys)
+            failures = await self._traced(job, keys)
             if failures:
                 outcome = "dead" if self._is_last(job) else "retried"
                 await self._settle(job, keys, failures)
@@ -84,6 +85,16 @@ class TopicRunner:
         finally:
             JOBS.labels(self.topic.name, outcome).inc()
             JOB_SECONDS.labels(self.topic.name).observe(time.perf_counter() - started)
+
+    async def _traced(self, job: Job, keys: list[str]) -> list[Failure]:
+        if tracing.tracer is None:
+            return await self._run(job, keys)
+        cause = (job.headers or {}).get("request_id")
+        with tracing.tracer.job(self.topic.name, None if cause is None else str(cause)) as span:
+            failures = await self._run(job, keys)
+            span.set_attribute("ishop.keys", len(keys))
+            span.set_attribute("ishop.keys_failed", sum(len(failure.keys) for failure in failures))
+            return failures
 
     async def _run(self, job: Job, keys: list[str]) -> list[Failure]:
         if job.attempts < WHOLE_RUNS and not self._is_last(job):

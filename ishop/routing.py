@@ -29,6 +29,7 @@ from ishop.errors import (
 )
 from ishop.problems import MAX_ERRORS, language_of
 from ishop.scopes import needed_scope
+from ishop.telemetry import tracing
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -44,6 +45,7 @@ class ServiceRoute(APIRoute):
 
     def get_route_handler(self) -> Handler:
         handle = super().get_route_handler()
+        name = f"{self.tags[0]} {self.name}"
         known_parameters = frozenset(_query_names(self.dependant))
         needs_caller = _uses(self.dependant, signed_in)
         scope = needed_scope(str(self.tags[0]), self.methods or ())
@@ -68,15 +70,25 @@ class ServiceRoute(APIRoute):
 
         async def serve(request: Request) -> Response:
             _take_request_id(request)
-            try:
-                async with asyncio.timeout(_seconds(request)) as limit:
-                    return await work(request)
-            except TimeoutError as error:
-                if limit.expired():
-                    raise DeadlineExceeded(seconds=request.app.state.runtime.settings.request_seconds) from error
-                raise
+            if tracing.tracer is None:
+                return await _in_time(request, work)
+            with tracing.tracer.service(name, request.headers.get(tracing.PARENT_FIELD)) as span:
+                response = await _in_time(request, work)
+                span.set_attribute("http.response.status_code", response.status_code)
+                return response
 
         return serve
+
+
+async def _in_time(request: Request, work: Handler) -> Response:
+    """What `work` answers before the deadline."""
+    try:
+        async with asyncio.timeout(_seconds(request)) as limit:
+            return await work(request)
+    except TimeoutError as error:
+        if limit.expired():
+            raise DeadlineExceeded(seconds=request.app.state.runtime.settings.request_seconds) from error
+        raise
 
 
 def _take_request_id(request: Request) -> None:

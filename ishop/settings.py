@@ -88,6 +88,7 @@ class Settings(BaseSettings):
     metrics_host: str = "127.0.0.1"
     metrics_port: int | None = Field(default=None, ge=0, le=65535)
     """0 for none; where it is not set, ISHOP_PORT and 1000."""
+    otlp_endpoint: AnyHttpUrl | None = Field(default=None, validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT")
 
     meili_url: str | None = Field(default=None, validation_alias="MEILI_URL")
     meili_key: SecretStr | None = Field(default=None, validation_alias="MEILI_MASTER_KEY")

@@ -18,6 +18,7 @@ from ishop.processes import MARKET, PARTS, serve_part
 from ishop.settings import Environment, Role, get_settings
 from ishop.telemetry.exposition import exposed
 from ishop.telemetry.readings import Readings
+from ishop.telemetry.tracing import tracing
 from ishop.up import asked_to_stop, listen, working_market
 from ishop.up import serve as serve_market
 
@@ -31,7 +32,7 @@ async def up() -> None:
     settings = get_settings()
     logs.configure(settings)
     stop = asked_to_stop()
-    with listen(settings) as door:
+    with listen(settings) as door, tracing(settings, "market"):
         async with servers(settings, say, stop=stop) as local:
             require(local, "up")
             if settings.env is Environment.development:
@@ -60,7 +61,7 @@ async def serve(
     if part not in PARTS:
         raise StartupError(f"There is no part {part!r}; choose {', '.join(PARTS)}.")
     stop = asked_to_stop()
-    with listen(settings) as door:
+    with listen(settings) as door, tracing(settings, part):
         async with reached(settings, say) as local:
             require(local, part)
             ready = functools.partial(say, f"{part} answers at http://{local.host}:{local.port}")

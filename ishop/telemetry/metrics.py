@@ -127,6 +127,11 @@ SCRAPE_ERRORS: Final = counter(
 )
 
 
+def known_method(method: str) -> str:
+    """A method of HTTP, or `other`: callers may invent their own."""
+    return method if method in METHODS else "other"
+
+
 class Requests:
     """Counts the requests of one door."""
 
@@ -136,7 +141,7 @@ class Requests:
 
     def count(self, service: str, method: str, route: str | None, status: int | None, seconds: float) -> None:
         """Count one that is over; `route` is a template of ours, never a path, and None where none fits."""
-        key = (service, method if method in METHODS else "other", route or UNMATCHED, (status or 0) // 100)
+        key = (service, known_method(method), route or UNMATCHED, (status or 0) // 100)
         bound = self._bound.get(key)
         if bound is None:
             status_class = f"{key[3]}xx" if key[3] else "none"

@@ -3,14 +3,18 @@
 import asyncio
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+import httpx
 
 from ishop.settings import Role
 from tests.databases import TestDatabase
 
 ISHOP = Path(sys.executable).with_name("ishop")
+START_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -22,20 +26,47 @@ class Ended:
     err: str
 
 
-async def ishop(*arguments: str, cwd: Path, environment: Mapping[str, str]) -> Ended:
-    """Run `ishop` with nothing set but `environment`."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("ISHOP_", "MEILI_", "OTEL_"))}
+@asynccontextmanager
+async def running(
+    *arguments: str, cwd: Path, environment: Mapping[str, str]
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """`ishop` while it runs, with nothing set but `environment`; killed at the end if it still runs."""
     process = await asyncio.create_subprocess_exec(
         ISHOP,
         *arguments,
         cwd=cwd,
-        env={**kept, **environment},
+        env={**_own_environment(), **environment},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    out, err = await process.communicate()
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+async def answered(url: str) -> httpx.Response:
+    """The first answer of a process that is starting."""
+    async with asyncio.timeout(START_SECONDS), httpx.AsyncClient(trust_env=False) as client:
+        while True:
+            try:
+                return await client.get(url)
+            except httpx.TransportError:
+                await asyncio.sleep(0.05)
+
+
+async def ishop(*arguments: str, cwd: Path, environment: Mapping[str, str]) -> Ended:
+    """Run `ishop` with nothing set but `environment`."""
+    async with running(*arguments, cwd=cwd, environment=environment) as process:
+        out, err = await process.communicate()
     assert process.returncode is not None
     return Ended(process.returncode, out.decode(), err.decode())
+
+
+def _own_environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith(("ISHOP_", "MEILI_", "OTEL_"))}
 
 
 def reaching(database: TestDatabase) -> dict[str, str]:
