@@ -3,10 +3,12 @@
 from gateway.api_keys.models import ApiKey, ServiceAccount
 from gateway.identity.accounts.models import OneTimeToken, User
 from gateway.identity.mails.models import MailboxMail, MailRequest
+from gateway.identity.privacy.models import Deletion
 from gateway.identity.sessions.models import KnownNetwork, RefreshToken, SignInSession
 
 __all__ = [
     "ApiKey",
+    "Deletion",
     "KnownNetwork",
     "MailRequest",
     "MailboxMail",

@@ -62,6 +62,8 @@ ROUTES: Final = (
     Route("POST", "/v1/auth/password/reset/confirm", IDENTITY, body_limit=16 * KIB, signs_in=True),
     Route("GET", "/v1/me", IDENTITY),
     Route("POST", "/v1/me/password", IDENTITY, body_limit=16 * KIB),
+    Route("GET", "/v1/me/export", IDENTITY),
+    Route("POST", "/v1/me/delete", IDENTITY, body_limit=16 * KIB),
     Route("GET", "/v1/me/sessions", IDENTITY),
     Route("DELETE", "/v1/me/sessions/{session_id}", IDENTITY),
     Route("POST", "/v1/me/sessions/end-others", IDENTITY, body_limit=16 * KIB),

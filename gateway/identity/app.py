@@ -8,6 +8,8 @@ from gateway.identity.accounts import routes as accounts
 from gateway.identity.mails import jobs as mail_jobs
 from gateway.identity.mails.service import Post, client_of
 from gateway.identity.passwords import Passwords
+from gateway.identity.privacy import jobs as privacy_jobs
+from gateway.identity.privacy import routes as privacy
 from gateway.identity.recovery import routes as recovery
 from gateway.identity.recovery import service as recovering
 from gateway.identity.registration import jobs as registration_jobs
@@ -27,7 +29,7 @@ from ishop.settings import Role
 
 def create_app(runtime: Runtime) -> FastAPI:
     """The service; raises ValueError without ISHOP_SIGNING_KEY, since only here tokens are made."""
-    routers = [registration.router, recovery.router, sessions.router, accounts.router, api_keys]
+    routers = [registration.router, recovery.router, privacy.router, sessions.router, accounts.router, api_keys]
     app = create_service("identity", Role.gateway, routers, runtime)
     guessing = Guessing(RateLimits() if runtime.settings.rate_limits else None)
     app.state.signing_in = SigningIn(Passwords(), Signer(runtime.settings), guessing)
@@ -42,3 +44,4 @@ def register_jobs(jobs: Jobs, runtime: Runtime, database: Database) -> None:
     mail_jobs.register(jobs, Post(database, client_of(settings, database), settings.links_to, writers))
     registration_jobs.register(jobs, database)
     session_jobs.register(jobs, database)
+    privacy_jobs.register(jobs, database)

@@ -1,6 +1,6 @@
 """What other services may read of vendors, and the functions through which stock is taken, given back and shipped."""
 
-from sqlalchemy import BigInteger, Boolean, Column, Date, Double, MetaData, Table, Text, Uuid, text
+from sqlalchemy import BigInteger, Boolean, Column, Date, DateTime, Double, MetaData, Table, Text, Uuid, text
 
 published = MetaData(schema="vendors")
 
@@ -45,6 +45,20 @@ memberships = Table(
     Column("vendor_name", Text),
     Column("role", Text),
 )
+
+person_movements = Table(
+    "person_movements_v1",
+    published,
+    Column("user_id", Uuid),
+    Column("id", BigInteger, primary_key=True),
+    Column("vendor_id", Uuid),
+    Column("sku_id", Uuid),
+    Column("kind", Text),
+    Column("on_hand_change", BigInteger),
+    Column("reason", Text),
+    Column("created_at", DateTime(timezone=True)),
+)
+"""What a person changed of a vendor's stock, for the person alone."""
 
 RESERVE = text(
     "SELECT sku_id, requested, available FROM vendors.reserve_v1("

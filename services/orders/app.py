@@ -6,6 +6,7 @@ from ishop.database import Database
 from ishop.jobs import Jobs
 from ishop.service import Runtime, create_service
 from ishop.settings import Role
+from services.orders.erasure import jobs as erasure_jobs
 from services.orders.fulfilment import routes as fulfilment
 from services.orders.lifecycle import jobs as lifecycle_jobs
 from services.orders.lifecycle import routes as lifecycle
@@ -29,5 +30,6 @@ def create_app(runtime: Runtime) -> FastAPI:
 
 
 def register_jobs(jobs: Jobs, _runtime: Runtime, database: Database) -> None:
-    """Expiry of unpaid orders and rejection of unanswered vendor orders."""
+    """Expiry of unpaid orders, rejection of unanswered vendor orders, erasure of persons."""
     lifecycle_jobs.register(jobs, database)
+    erasure_jobs.register(jobs, database)

@@ -7,6 +7,7 @@ from ishop.jobs import Jobs
 from ishop.service import Runtime, create_service
 from ishop.settings import Role
 from services.vendors.directory.routes import router as directory
+from services.vendors.erasure import jobs as erasure_jobs
 from services.vendors.stock.routes import router as stock
 
 
@@ -15,5 +16,6 @@ def create_app(runtime: Runtime) -> FastAPI:
     return create_service("vendors", Role.vendors, [directory, stock], runtime)
 
 
-def register_jobs(_jobs: Jobs, _runtime: Runtime, _database: Database) -> None:
-    """Nothing of this service runs in the worker: what follows from a change of stock is the catalog's to do."""
+def register_jobs(jobs: Jobs, _runtime: Runtime, database: Database) -> None:
+    """Erasure of persons; what follows from a change of stock is the catalog's to do."""
+    erasure_jobs.register(jobs, database)

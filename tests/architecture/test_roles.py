@@ -20,6 +20,8 @@ PUBLISHED_VIEWS = {
     "vendors.memberships_v1": {Role.gateway},
     "orders.memberships_v1": {Role.gateway},
     "orders.buyers_v1": {Role.gateway},
+    "orders.person_orders_v1": {Role.gateway},
+    "vendors.person_movements_v1": {Role.gateway},
 }
 FUNCTIONS = {
     "vendors.reserve_v1(uuid[], uuid[], bigint[], uuid, text)": {Role.orders},

@@ -57,6 +57,8 @@ EXPECTED: Final[Mapping[str, Mapping[str, int]]] = {
     "POST /v1/auth/password/reset/confirm": dict.fromkeys(EVERYBODY, 400),
     "GET /v1/me": SIGNED_IN,
     "POST /v1/me/password": dict.fromkeys(EVERYBODY, 403) | {ANONYMOUS: 401},
+    "GET /v1/me/export": SIGNED_IN,
+    "POST /v1/me/delete": dict.fromkeys(EVERYBODY, 403) | {ANONYMOUS: 401},
     "GET /v1/me/sessions": SIGNED_IN,
     "DELETE /v1/me/sessions/{session_id}": dict.fromkeys(EVERYBODY, 404) | {ANONYMOUS: 401},
     "POST /v1/me/sessions/end-others": {ANONYMOUS: 401},
@@ -181,6 +183,7 @@ async def scene(shared_market: TestMarket) -> Scene:
             "POST /v1/auth/confirm": {"token": "unknown"},
             "POST /v1/auth/password/reset": {"email": "nobody"},
             "POST /v1/auth/password/reset/confirm": {"token": "unknown", "password": "kopi pahit pagi"},
+            "POST /v1/me/delete": {"password": "not this one"},
             "POST /v1/me/password": {"current_password": "not this one", "new_password": "kopi pahit pagi"},
             "PATCH /v1/stock/{sku_id}": {"delta": 1, "device_id": "phone", "sequence": 1},
             "POST /v1/stock/batch": {

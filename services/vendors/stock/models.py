@@ -52,6 +52,7 @@ class StockMovement(Base):
             unique=True,
             postgresql_where=text("device_id IS NOT NULL"),
         ),
+        Index("ix_stock_movements_actor_id", "actor_id", "id", postgresql_where=text("kind IN ('count', 'delta')")),
         {"schema": "vendors"},
     )
 
