@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+import asyncpg
 from pydantic import SecretStr
 
 from ishop import migrations
@@ -57,6 +58,38 @@ async def servers(
             yield local
         finally:
             watch.cancel()
+
+
+@asynccontextmanager
+async def resting(settings: Settings, progress: Progress) -> AsyncIterator[tuple[Settings, str]]:
+    """The database server of a market that does not run, with nothing migrated, and its superuser's address.
+
+    Raises StartupError while the market runs, and where a given server's superuser is not known.
+    """
+    if database_is_given(settings):
+        if settings.superuser_dsn is None:
+            raise StartupError("This needs a database to be made. Set ISHOP_SUPERUSER_DSN, the superuser's address.")
+        superuser_dsn = settings.superuser_dsn.get_secret_value()
+        await _refuse_sessions(superuser_dsn, settings.database_name)
+        yield settings, superuser_dsn
+        return
+    home = home_of(settings, progress)
+    async with EmbeddedPostgres(home, progress=progress) as postgres:
+        yield _local_settings(settings, home, load_secrets(home), postgres.port, None), postgres.superuser_dsn
+
+
+async def _refuse_sessions(superuser_dsn: str, database: str) -> None:
+    connection = await asyncpg.connect(superuser_dsn)
+    try:
+        names = await connection.fetch(
+            "SELECT DISTINCT application_name AS name FROM pg_catalog.pg_stat_activity WHERE datname = $1 ORDER BY 1",
+            database,
+        )
+    finally:
+        await connection.close()
+    if names:
+        using = ", ".join(row["name"] or "somebody" for row in names)
+        raise StartupError(f"The database {database} is in use by {using}. Stop all processes of the market first.")
 
 
 @asynccontextmanager

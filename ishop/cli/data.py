@@ -74,10 +74,7 @@ async def reindex() -> None:
     """Build the search index anew beside the old one, then swap: searches never see it empty."""
     settings = get_settings()
     async with reached(settings, say) as local:
-        if local.meili_url is None:
-            say("Search runs on PostgreSQL, which needs no index of its own.")
-            return
-        await _reindex(local)
+        await rebuild_index(local)
 
 
 @app.command()
@@ -160,7 +157,11 @@ async def bring_index_up(settings: Settings) -> None:
         await database.close()
 
 
-async def _reindex(settings: Settings) -> None:
+async def rebuild_index(settings: Settings) -> None:
+    """Build the search index anew from the database, where there is one."""
+    if settings.meili_url is None:
+        say("Search runs on PostgreSQL, which needs no index of its own.")
+        return
     search = importlib.import_module("services.catalog.search.jobs")
     database = Database(settings, Role.catalog)
     try:

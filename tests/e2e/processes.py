@@ -31,9 +31,9 @@ def environment(home: Path, port: int) -> dict[str, str]:
 class Process:
     """One `ishop up` with a home and a port of its own."""
 
-    def __init__(self, home: Path, log: Path) -> None:
+    def __init__(self, home: Path, log: Path, **settings: str) -> None:
         self.port = free_port()
-        self.environment = environment(home, self.port)
+        self.environment = environment(home, self.port) | settings
         self.log = log
         with log.open("wb") as output:
             self.process = subprocess.Popen(  # noqa: S603 - our own program.
