@@ -17,7 +17,18 @@ Direction = Literal["request", "answer"]
 
 UPPER_BOUNDS: Final = ("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties")
 LOWER_BOUNDS: Final = ("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties")
-RULES: Final = ("pattern", "multipleOf", "uniqueItems", "dependentRequired", "if", "then", "else", "not", "contains")
+RULES: Final = (
+    "pattern",
+    "multipleOf",
+    "uniqueItems",
+    "dependentRequired",
+    "if",
+    "then",
+    "else",
+    "not",
+    "contains",
+    "oneOf",
+)
 """Cannot be compared, only found equal: one that is new or another may refuse what was taken."""
 
 
@@ -242,7 +253,12 @@ def _variants(document: Schema, schema: Schema) -> list[Schema]:
     schema = _resolved(document, schema)
     for keyword in ("anyOf", "oneOf"):
         if "type" not in schema and keyword in schema:
-            return [variant for option in schema[keyword] for variant in _variants(document, option)]
+            beside: dict[str, Any] = {
+                rule: schema[rule]
+                for rule in (*RULES, *UPPER_BOUNDS, *LOWER_BOUNDS)
+                if rule in schema.keys() - {keyword}
+            }
+            return [{**beside, **variant} for option in schema[keyword] for variant in _variants(document, option)]
     if isinstance(schema.get("type"), list):
         return [{**schema, "type": kind} for kind in schema["type"]]
     return [schema]

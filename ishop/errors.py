@@ -15,6 +15,8 @@ class AppError(Exception):
     status: ClassVar[int]
     code: ClassVar[str]
     sentence: ClassVar[Mapping[Language, str]]
+    example: ClassVar[Sequence[Mapping[str, Any]]] = ()
+    """What `errors` holds, for the readers of the document."""
 
     def __init__(
         self,
@@ -178,6 +180,7 @@ class InvalidRequest(AppError):
         "id": "Permintaan tidak sah; lihat `errors`.",
         "en": "The request is not valid; see `errors`.",
     }
+    example = ({"pointer": "/limit", "in": "query", "code": "less_than_equal", "detail": "At most 100."},)
 
 
 class IdempotencyKeyReused(AppError):

@@ -20,13 +20,22 @@ Programs send an API key (`POST /v1/api-keys`) in the same place; it may do what
 answer again (`Idempotency-Replayed: true`), with another request 422. Keys are kept for 7 days.
 
 **Lists** answer `items` and `next_cursor`; send it as `cursor` to go on. **Edits** carry `If-Match` with the `ETag` of
-what was read. **Money** is a whole number of rupiah. **Times** are UTC. Unknown fields and parameters are refused.
+what was read. **Money** is a whole number of rupiah, and whole
+numbers are written without a fraction (`12`, not `12.0`). **Times** are UTC. Unknown fields and parameters are refused.
 
 Every answer has an `X-Request-Id`: name it when something goes wrong.\
 """
 
 SECURITY_SCHEME: Final = "SignIn"
 KEY_SCHEME: Final = "ApiKey"
+
+KEY_SCHEMA: Final = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": idempotency.MAX_KEY_LENGTH,
+    "pattern": "^[ -~]+$",
+    "examples": ["order-2026-0117"],
+}
 
 COMPONENTS: Final[Mapping[str, Mapping[str, Any]]] = {
     "securitySchemes": {
@@ -55,21 +64,21 @@ COMPONENTS: Final[Mapping[str, Mapping[str, Any]]] = {
         "RequestId": {
             "name": "X-Request-Id",
             "in": "header",
-            "description": "Your own id for this request; without one the answer brings one",
-            "schema": {"type": "string", "pattern": "^[A-Za-z0-9-]{8,64}$"},
+            "description": "Your own id for this request: 8 to 64 letters, digits and hyphens. Any other is replaced",
+            "schema": {"type": "string", "examples": ["hotel-4711-2026"]},
         },
         "IdempotencyKey": {
             "name": "Idempotency-Key",
             "in": "header",
             "description": "Makes the request safe to send again",
-            "schema": {"type": "string", "minLength": 1, "maxLength": idempotency.MAX_KEY_LENGTH},
+            "schema": KEY_SCHEMA,
         },
         "RequiredIdempotencyKey": {
             "name": "Idempotency-Key",
             "in": "header",
             "required": True,
             "description": "Makes the request safe to send again; this operation does not go without",
-            "schema": {"type": "string", "minLength": 1, "maxLength": idempotency.MAX_KEY_LENGTH},
+            "schema": KEY_SCHEMA,
         },
     },
     "headers": {

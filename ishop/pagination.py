@@ -15,7 +15,15 @@ MAX_LIMIT = 100
 SIGNATURE_BYTES = 12
 
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="How many items at most")]
-CursorText = Annotated[str | None, Query(max_length=1024, description="`next_cursor` of the page before")]
+CursorText = Annotated[
+    str | None,
+    Query(
+        max_length=1024,
+        description="`next_cursor` of the page before",
+        # For readers of the document only: a cursor of other characters is told `invalid_cursor` like any other.
+        json_schema_extra={"pattern": "^[A-Za-z0-9_-]*$"},
+    ),
+]
 
 
 class Cursors:

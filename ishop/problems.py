@@ -130,7 +130,7 @@ def responses(*errors: type[AppError]) -> dict[int | str, dict[str, Any]]:
                 "status": error.status,
                 "code": error.code,
                 "detail": re.sub(r"\{(\w+)\}", r"…", error.sentence["en"]),
-                "errors": [],
+                "errors": list(error.example),
                 "request_id": "0198c5b7-6f0e-7d3a-9f0e-2f4f3f1f6a10",
             }
         }

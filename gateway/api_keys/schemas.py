@@ -9,13 +9,14 @@ from pydantic_core import PydanticCustomError
 
 from gateway.api_keys.domain import ROLES_OF, SCOPES_OF, Owner
 from ishop.schemas import Schema
+from ishop.scopes import SCOPES
 
 DEFAULT_LIFETIME_DAYS = 90
 DEFAULT_OVERLAP_HOURS = 24
 MAX_OVERLAP_HOURS = 168
 
 Role = Literal["staff", "requester", "approver", "receiver", "finance", "office"]
-Scope = Annotated[str, StringConstraints(max_length=64)]
+Scope = Annotated[str, StringConstraints(max_length=64), Field(json_schema_extra={"enum": sorted(SCOPES)})]
 Scopes = Annotated[list[Scope], Field(min_length=1, max_length=32, examples=[["stock:read", "stock:write"]])]
 
 

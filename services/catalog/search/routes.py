@@ -22,6 +22,8 @@ router = service_router(tags=["search"])
 MAX_AGE_SECONDS = 1
 SUGGESTION_MAX_AGE_SECONDS = 60
 FARTHEST_KM = 20_000
+# For readers of the document; what is refused, and how, is decided where it is read.
+PLACE = r"^-?([0-8]?[0-9](\.[0-9]+)?|90(\.0+)?),-?((1[0-7][0-9]|[0-9]?[0-9])(\.[0-9]+)?|180(\.0+)?)$"
 
 Words = Annotated[
     str,
@@ -33,13 +35,24 @@ Words = Annotated[
 ]
 Near = Annotated[
     str | None,
-    Query(max_length=100, description="Latitude and longitude that distances are from", examples=["-8.5833,116.1167"]),
+    Query(
+        max_length=100,
+        description="Latitude and longitude that distances are from",
+        examples=["-8.5833,116.1167"],
+        json_schema_extra={"pattern": PLACE},
+    ),
 ]
 RadiusKm = Annotated[
     float | None, Query(gt=0, le=FARTHEST_KM, description="Only what is this near to `near`, which it needs")
 ]
 Facets = Annotated[
-    str, Query(max_length=200, description="What to count hits by, parted by commas", examples=["category,region"])
+    str,
+    Query(
+        max_length=200,
+        description="What to count hits by, parted by commas",
+        examples=["category,region"],
+        json_schema_extra={"pattern": f"^({'|'.join(Facet)})?(,({'|'.join(Facet)}))*$"},
+    ),
 ]
 
 
@@ -53,7 +66,7 @@ async def search_request(
         SearchSort, Query(description="Sorted otherwise than by relevance, related goods are left out")
     ] = SearchSort.relevance,
     facets: Facets = "",
-    page: Annotated[int, Query(ge=1, description="The first page is 1")] = 1,
+    page: Annotated[int, Query(ge=1, description="The first page is 1", json_schema_extra={"maximum": REACHABLE})] = 1,
     per_page: Annotated[int, Query(ge=1, le=100, description="page x per_page is at most 1,000")] = 20,
 ) -> SearchRequest:
     """A search, with what does not fit together refused."""

@@ -14,6 +14,7 @@ class IllegalTransition(Conflict):
         "id": "Status tidak dapat berubah dari {current} menjadi {target}.",
         "en": "The status cannot change from {current} to {target}.",
     }
+    example = ({"pointer": "", "code": "illegal_transition", "from": "delivered", "to": "rejected"},)
 
     def __init__(self, current: str, target: str) -> None:
         super().__init__(

@@ -13,6 +13,9 @@ class InsufficientStock(Conflict):
         "id": "Stok tidak mencukupi; lihat `errors` untuk jumlah yang tersedia.",
         "en": "There is not enough stock; `errors` says what is available.",
     }
+    example = (
+        {"pointer": "/lines/3", "sku_id": "0198c5b7-6f0e-7d3a-9f0e-2f4f3f1f6a10", "requested": 12, "available": 7},
+    )
 
 
 class TotalChanged(Conflict):
@@ -23,6 +26,15 @@ class TotalChanged(Conflict):
         "id": "Total pesanan berubah; periksa total baru lalu kirim lagi.",
         "en": "The total of the order has changed; look at the new one and send again.",
     }
+    example = (
+        {
+            "pointer": "/expected_total",
+            "in": "body",
+            "code": "total_changed",
+            "detail": "The total is 48000 rupiah now.",
+            "total": {"amount": 48000, "currency": "IDR"},
+        },
+    )
 
 
 class CertificateExpired(Conflict):

@@ -21,6 +21,11 @@ MAX_ROWS = 10_000
 MAX_SEQUENCE = 2**53 - 1
 
 COUNT_EXAMPLE: dict[str, JsonValue] = {"count": 40, "expected_version": 7}
+ONE_BASE: list[JsonValue] = [
+    {"required": [base], "properties": {base: {"type": "integer"}, other: {"type": "null"}}}
+    for base, other in (("expected_version", "expected_count"), ("expected_count", "expected_version"))
+]
+"""What `say_what_it_is_based_on` asks, for the readers of the document."""
 SKU_EXAMPLE = "0198c5b7-6f0e-7d3a-9f0e-2f4f3f1f6a10"
 
 Status = Literal["applied", "duplicate", "conflict", "invalid"]
@@ -46,7 +51,7 @@ class StockChangeRead(StockRead):
 class StockCount(Schema):
     """ "I have 40": taken only if the stock still is what the count was based on, by version or by amount."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [COUNT_EXAMPLE]})
+    model_config = ConfigDict(json_schema_extra={"examples": [COUNT_EXAMPLE], "oneOf": ONE_BASE})
 
     count: int = Field(strict=True, ge=0, le=MAX_QUANTITY, examples=[40])
     expected_version: int | None = Field(default=None, strict=True, ge=1, le=MAX_SEQUENCE, examples=[7])
@@ -72,7 +77,9 @@ class StockDelta(Schema):
 class StockCountRow(StockCount):
     """A count in a batch."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"sku_id": SKU_EXAMPLE, **COUNT_EXAMPLE}]})
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"sku_id": SKU_EXAMPLE, **COUNT_EXAMPLE}], "oneOf": ONE_BASE}
+    )
 
     sku_id: UUID
 
