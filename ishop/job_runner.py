@@ -3,7 +3,6 @@ fails in every attempt is kept in `ops.dead_jobs`."""
 
 import asyncio
 import logging
-import re
 import time
 import traceback
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ from pgqueuer.ports.driver import Driver
 
 from ishop.context import request_id
 from ishop.jobs import Topic
+from ishop.logs import told
 from ishop.telemetry import tracing
 from ishop.telemetry.metrics import JOB_FAILURES, JOB_SECONDS, JOBS
 
@@ -32,17 +32,8 @@ OUTAGE: Final = 20
 fails at most 10 times in a row, or a few more where bad ones stand together."""
 
 LONGEST_RETRY: Final = 900.0
-ERROR_LENGTH: Final = 300
 
 _random = SystemRandom()
-
-_PRIVATE = re.compile(
-    r"(?P<kept>\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b)"  # an id of ours says nothing about a person
-    r"|[\w.+-]+@[\w-]+\.[\w.-]+"  # an e-mail address
-    r"|(?<=://)[^/\s@]+@|(?<=\w)\?[^\s'\"]+"  # the user and the query of a URL
-    r"|\+?\d(?:[ .-]?\d){7,}"  # a phone, NIK, NPWP or account number
-    r"|[A-Za-z0-9_+/=-]{32,}"  # a token or key
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,18 +193,13 @@ class TopicRunner:
 
 
 def describe(error: BaseException) -> str:
-    """The class, the first line of the message without anything personal or secret, and where it was raised.
-
-    The first line only: what follows, in the errors of databases and of pydantic, are the values.
-    """
+    """What is `told` of an error, or of the first in a group, and where it was raised."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    line = next(iter(str(error).splitlines()), "")
-    message = _PRIVATE.sub(lambda found: found["kept"] or "***", line)[:ERROR_LENGTH]
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
         if "site-packages" not in frame.filename and frame.filename != __file__
     ]
     place = f" ({frames[-1].filename.rpartition('/')[2]}:{frames[-1].lineno} {frames[-1].name})" if frames else ""
-    return f"{type(error).__name__}: {message}{place}" if message else f"{type(error).__name__}{place}"
+    return f"{told(error)}{place}"

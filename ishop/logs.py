@@ -8,6 +8,7 @@ import functools
 import logging
 import re
 import sys
+import traceback
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -20,6 +21,8 @@ from ishop.context import request_id
 from ishop.settings import Settings
 
 MASK: Final = "***"
+LONG_NUMBER: Final = 10**14
+"""From here on a number may be a NIK or an NPWP; nothing that we count gets there."""
 
 SECRET_NAME: Final = re.compile(
     r"(?:^|[_\-.])(?:passwords?|secrets?|tokens?|authorization|cookies?|signing_key|api_key|master_key|dsn"
@@ -28,22 +31,35 @@ SECRET_NAME: Final = re.compile(
 )
 """Names of fields whose value never shows, whatever it is."""
 
-# Ordered: a bearer token goes before what else may look like a part of it.
+ERROR_LENGTH: Final = 300
+
+ID: Final = r"\b(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32})\b"
+"""An id of a row or a request, which says nothing about anybody."""
+
+# Ordered: what is kept goes first, then a bearer token before what else may look like a part of it.
 SECRET_TEXT: Final = re.compile(
-    r"(?P<bearer>\bbearer\s+[\w.~+/=-]+)"
+    rf"(?P<kept>{ID})"
+    r"|(?P<bearer>\bbearer\s+[\w.~+/=-]+)"
     r"|(?P<jwt>\beyJ[\w-]+\.[\w-]+\.[\w-]*)"
     r"|(?P<key>(?<=ishop_)[a-z2-7]{12}_[\w-]{20,})"
     r"|(?P<login>(?<=://)[^\s/@]+@)"
     r"|(?P<email>[\w.+-]+@[\w-]+(?:\.[\w-]+)+)"
-    r"|(?P<npwp>(?<!\d)\d{2}\.\d{3}\.\d{3}\.\d-\d{3}\.\d{3}(?!\d))"
-    r"|(?P<number>(?<!\d)\d{15,16}(?!\d))"
-    r"|(?P<phone>(?<!\d)(?:\+62|0)8\d{7,11}(?!\d))",
+    r"|(?P<number>(?<!\d)\+?\d(?:[ .-]?\d){8,}(?!\d))",
     re.IGNORECASE,
 )
-"""What gives a person or a secret away in a text: tokens, keys, passwords in addresses, mail, NIK, NPWP, telephone."""
+"""What gives a person or a secret away in a text: tokens, keys, passwords in addresses, e-mail, and numbers of nine
+digits and more, however they are parted: NIK, NPWP, telephone, bank account."""
 
-SUSPECT: Final = re.compile(r"\d{9}|\d\.\d{3}\.\d|eyJ|ishop_|[Bb][Ee][Aa][Rr][Ee][Rr]")
+SUSPECT: Final = re.compile(r"\d(?:[ .-]?\d){8}|eyJ|ishop_|[Bb][Ee][Aa][Rr][Ee][Rr]")
 """Every text that SECRET_TEXT finds something in has this or an @: ten times faster to rule out."""
+
+VALUE: Final = re.compile(
+    rf"(?P<kept>['\"]?{ID}['\"]?|'[a-z_][a-z0-9_.]{{0,62}}'|\"[a-z_][a-z0-9_.]{{0,62}}\")"
+    r"|'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\""
+    r"|(?<=\w)\?[^\s'\"]+"  # the query of a URL
+    r"|[A-Za-z0-9_+/=-]{32,}"  # a token or key
+)
+"""What in an error's text may be a value: what is quoted and is no name of ours, and what looks like a key."""
 
 FOREIGN: Final = frozenset({"_record", "_from_structlog"})
 """What structlog keeps in a line of the standard library until it is rendered."""
@@ -97,7 +113,7 @@ def configure(settings: Settings, service: str = "ishop") -> None:
     """Send all logs of this process to stderr. `service` names the process where the module that speaks does not."""
     level = _level(settings)
     shared: list[Processor] = [
-        structlog.processors.format_exc_info,
+        structlog.processors.ExceptionRenderer(lambda failure: traced(failure[1]) if failure[1] is not None else ""),
         mask,
         structlog.processors.add_log_level,
         _Origin(service),
@@ -142,14 +158,44 @@ def is_secret(name: str) -> bool:
 def masked(value: Any) -> Any:
     """`value` with everything masked that must not be logged; containers are copied, other objects become text."""
     if isinstance(value, str):
-        return SECRET_TEXT.sub(MASK, value) if "@" in value or SUSPECT.search(value) else value
+        return SECRET_TEXT.sub(_masked_unless_kept, value) if "@" in value or SUSPECT.search(value) else value
     if value is None or isinstance(value, int | float):
-        return value
+        return value if value is None or abs(value) < LONG_NUMBER else MASK
+    if isinstance(value, BaseException):
+        return told(value)
     if isinstance(value, Mapping):
         return {str(name): MASK if is_secret(str(name)) else masked(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [masked(inner) for inner in value]
     return masked(str(value))
+
+
+def told(error: BaseException) -> str:
+    """The class of an error and the first line of its text, without what may be a value in it.
+
+    The first line only: what follows, in the errors of databases and of pydantic, are whole rows and inputs. And what
+    is quoted only where it is a name of ours: databases, mail servers and libraries quote what they were given.
+    """
+    line = next(iter(str(error).splitlines()), "")
+    text = SECRET_TEXT.sub(_masked_unless_kept, VALUE.sub(_masked_unless_kept, line))
+    return f"{type(error).__name__}: {text[:ERROR_LENGTH]}" if text else type(error).__name__
+
+
+def traced(error: BaseException, *, seen: frozenset[int] = frozenset()) -> str:
+    """The whole traceback of an error, of its causes and of what it groups; of each its place, and what is `told`."""
+    parts = []
+    above = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    seen |= {id(error)}
+    if above is not None and id(above) not in seen:
+        parts += [traced(above, seen=seen), "\n\nwhich led to\n\n"]
+    parts += [*traceback.format_tb(error.__traceback__), told(error)]
+    if isinstance(error, BaseExceptionGroup):
+        parts += [f"\n\nwith\n\n{traced(inner, seen=seen)}" for inner in error.exceptions if id(inner) not in seen]
+    return "".join(parts)
+
+
+def _masked_unless_kept(found: re.Match[str]) -> str:
+    return found["kept"] or MASK
 
 
 def _level(settings: Settings) -> int:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import httpx
 
@@ -28,16 +29,19 @@ class Ended:
 
 @asynccontextmanager
 async def running(
-    *arguments: str, cwd: Path, environment: Mapping[str, str]
+    *arguments: str, cwd: Path, environment: Mapping[str, str], output: IO[bytes] | None = None
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    """`ishop` while it runs, with nothing set but `environment`; killed at the end if it still runs."""
+    """`ishop` while it runs, with nothing set but `environment`; killed at the end if it still runs.
+
+    What it says goes to `output`, or into pipes that must be read before they are full.
+    """
     process = await asyncio.create_subprocess_exec(
         ISHOP,
         *arguments,
         cwd=cwd,
         env={**_own_environment(), **environment},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
+        stdout=output or asyncio.subprocess.PIPE,
+        stderr=output or asyncio.subprocess.PIPE,
     )
     try:
         yield process

@@ -11,7 +11,7 @@ import pytest
 import structlog
 
 from ishop.context import request_id
-from ishop.logs import MASK, AccessLog, configure, masked
+from ishop.logs import MASK, AccessLog, configure, masked, told, traced
 from ishop.settings import Settings
 
 NIK = "5201014107900001"
@@ -87,7 +87,7 @@ class TestShape:
         except ValueError:
             structlog.get_logger("gateway").exception("failed")
         [line] = lines(capsys)
-        assert "with base 10: '***, ***'" in line["exception"]
+        assert line["exception"].endswith("ValueError: invalid literal for int() with base 10: ***")
         assert hidden not in line["exception"]
 
     def test_readable_on_a_terminal(self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,6 +150,8 @@ class TestMask:
             ("BEARER abc.def-ghi_jkl", "***"),
             (f"got {TOKEN} here", "got *** here"),
             ("postgresql://ishop_orders:pa55word@127.0.0.1:5432/ishop", "postgresql://***127.0.0.1:5432/ishop"),
+            ("call 0812-3456-7890 or +62 812 3456 7890", "call *** or ***"),
+            ("NIK 520101 410790 0001, BNI 0123456789", "NIK ***, BNI ***"),
             ("DETAIL: Key (email)=(sari@demo.test) already exists.", "DETAIL: Key (email)=(***) already exists."),
         ],
     )
@@ -177,4 +179,55 @@ class TestMask:
             "well": True,
             "none": None,
         }
-        assert masked((1, ValueError("sari@demo.test"))) == [1, MASK]
+        assert masked((1, ValueError("sari@demo.test"))) == [1, f"ValueError: {MASK}"]
+        assert masked([int(NIK), -int(NIK)]) == [MASK, MASK]
+
+
+class TestErrors:
+    @pytest.mark.parametrize(
+        ("text", "shown"),
+        [
+            (
+                'new row violates check constraint "ck_orders_total"\nDETAIL:  Failing row contains (7, Siti, Jl. 1).',
+                'new row violates check constraint "ck_orders_total"',
+            ),
+            ('invalid input syntax for type uuid: "Siti Rahmawati"', "invalid input syntax for type uuid: ***"),
+            ("(550, '<siti@demo.test> Siti, Jl. Mawar 1, is unknown')", "(550, ***)"),
+            ("(550, 'it\\'s Siti')", "(550, ***)"),
+            (
+                "1 validation error for Order\nname\n  bad [input_value='Siti', input_type=str]",
+                "1 validation error for Order",
+            ),
+            ("no product 019a0b12-3456-7890-8abc-0123456789ab", "no product 019a0b12-3456-7890-8abc-0123456789ab"),
+            ("key u0Wb1mXhQy3v2xq9oKq0c1m7m1bGv5zq8m4hX0b9n2E", "key ***"),
+        ],
+    )
+    def test_tell_no_value(self, text: str, shown: str) -> None:
+        assert told(ValueError(text)) == f"ValueError: {shown}"
+
+    def test_causes_and_groups_are_told_the_same_way(self) -> None:
+        empty: dict[str, str] = {}
+
+        def fail() -> None:
+            try:
+                empty["Siti Rahmawati"]
+            except KeyError as error:
+                raise ExceptionGroup("two", [ValueError("'Siti'"), LookupError("\n    Siti")]) from error
+
+        with pytest.raises(ExceptionGroup) as failed:
+            fail()
+        text = traced(failed.value)
+        assert text.count("in fail") == 2
+        for line in ("KeyError: ***", "ExceptionGroup: two (2 sub-exceptions)", "ValueError: ***", "LookupError"):
+            assert line in text.splitlines()
+        assert "Siti" not in "".join(line for line in text.splitlines() if not line.startswith("    "))
+
+    def test_an_error_that_causes_itself_ends(self) -> None:
+        first, second = ValueError("a"), ValueError("b")
+        first.__cause__, second.__cause__ = second, first
+        assert traced(first).splitlines() == ["ValueError: b", "", "which led to", "", "ValueError: a"]
+
+    def test_no_error_is_no_traceback(self, capsys: pytest.CaptureFixture[str]) -> None:
+        structlog.get_logger("gateway").error("nothing", exc_info=True)
+        logging.getLogger("gateway").error("nothing", exc_info=True)  # noqa: LOG014 - this is what is tried.
+        assert [line["event"] for line in lines(capsys)] == ["nothing", "nothing"]
