@@ -52,6 +52,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix="ISHOP_",
         env_file=".env",
+        env_ignore_empty=True,  # Compose hands on what is not set as an empty text.
         frozen=True,
         extra="ignore",
         populate_by_name=True,

@@ -83,7 +83,7 @@ def template_variables() -> dict[str, str | None]:
     for line in TEMPLATE.read_text().splitlines():
         name, equals, default = line.removeprefix("# ").partition("=")
         if equals and re.fullmatch(r"[A-Z][A-Z0-9_]*", name):
-            if name in found or line.startswith("#") is (default == ""):
+            if name in found or not (line.startswith("#") or default == ""):
                 raise ValueError(f"{line!r} is neither NAME= once nor # NAME=default once")
             found[name] = default if line.startswith("#") else None
     return found

@@ -30,7 +30,9 @@ from ishop.postgres import EmbeddedPostgres, programs
 from tests.deploy.composition import ROOT, Composition, is_one_shot, seconds, waits_for
 
 SERVER_SETTING: Final = re.compile(r"(\w+)=(\w+)")
-ADDRESS: Final = re.compile(r"\b([a-z]+):\d+\b")
+ADDRESS: Final = re.compile(r"(?<=[/@])([a-z]+):\d+(?=/|$)")
+"""Host and port, and not user and password, which an address holds in the same form."""
+
 HEALTHY_SECONDS: Final = 90
 HEALTH_INTERVAL_SECONDS: Final = 0.5
 ONE_SHOT_SECONDS: Final = 120
@@ -153,6 +155,7 @@ class Engine:
             "TMPDIR": str(self._temporary(name)),
             **{variable: self._rewritten(value) for variable, value in given.items()},
             "ISHOP_HOST": LOOPBACK,
+            "ISHOP_METRICS_HOST": LOOPBACK,
             "ISHOP_PORT": str(self._ports[name]),
             "ISHOP_DATABASE_HOST": LOOPBACK,
             "ISHOP_DATABASE_PORT": str(self.postgres.port),

@@ -152,7 +152,7 @@ class TestVariables:
         assert SECRETS & environment.keys() == expected
         assert ("ISHOP_VERIFY_KEYS" in environment) is needs.verifies
         assert ("ISHOP_MAIL_URL" in environment) is needs.mails
-        assert ("MEILI_MASTER_KEY" in environment) is (name in {"catalog", "worker"})
+        assert ("MEILI_MASTER_KEY" in environment) is (name in {"catalog", "worker", "migrate"})
 
     @every_process
     def test_process_starts_in_production_with_what_it_is_given(

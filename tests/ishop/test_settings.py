@@ -153,3 +153,13 @@ class TestGetSettings:
         with pytest.raises(SettingsError) as refused:
             get_settings()
         assert str(refused.value) == "ISHOP_RATE_LIMITS=off is for development only."
+
+    def test_takes_an_empty_variable_for_one_that_is_not_set(
+        self, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("ISHOP_ORDERS_PASSWORD", "")
+        monkeypatch.setenv("ISHOP_PORT", "")
+        assert elsewhere == Path.cwd()
+        made = get_settings()
+        assert made.orders_password is None
+        assert made.port == 8000
