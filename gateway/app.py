@@ -228,7 +228,7 @@ class Gateway:
         try:
             if key is not None and self._key_tokens is not None:
                 incoming.authorize(await self._key_tokens.token_of(key))
-            exchange.principal = self._verifier.principal_of(incoming.text(b"authorization"))
+            exchange.principal = await self._verifier.principal_of(incoming.text(b"authorization"))
         except Unauthenticated as error:
             refusal = error
         reads = PUBLIC_READS if exchange.principal is None else READS

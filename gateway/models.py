@@ -5,6 +5,7 @@ from gateway.identity.accounts.models import OneTimeToken, User
 from gateway.identity.mails.models import MailboxMail, MailRequest
 from gateway.identity.privacy.models import Deletion
 from gateway.identity.sessions.models import KnownNetwork, RefreshToken, SignInSession
+from gateway.signing_keys.models import SigningKey
 
 __all__ = [
     "ApiKey",
@@ -16,5 +17,6 @@ __all__ = [
     "RefreshToken",
     "ServiceAccount",
     "SignInSession",
+    "SigningKey",
     "User",
 ]

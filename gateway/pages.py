@@ -48,7 +48,7 @@ class Pages:
         upstreams: Mapping[str, Upstream],
         document: Callable[[], Awaitable[dict[str, Any]]],
     ) -> None:
-        self._keys = orjson.dumps(runtime.verifier.jwks())
+        self._keys = runtime.verifier.keys
         self._upstreams = upstreams
         self._document = document
         self._document_bytes: bytes | None = None
@@ -114,7 +114,10 @@ class Pages:
         return _json(self._document_bytes, "no-cache")
 
     async def _jwks(self, _accept: str) -> Response:
-        return _json(self._keys, "public, max-age=300")
+        if not self._keys.are_fresh:
+            await self._keys.freshen()
+        # Not longer than a new key is published before it signs.
+        return _json(orjson.dumps({"keys": self._keys.living()}), "public, max-age=15")
 
 
 def _json(body: bytes, cache: str = "no-store") -> Response:

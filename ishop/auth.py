@@ -1,5 +1,6 @@
 """Who is calling: Ed25519 access tokens (RFC 9864), verified by every service itself, and the principal in them."""
 
+import base64
 import time
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -17,10 +18,13 @@ from joserfc.jwt import JWTClaimsRegistry
 
 from ishop.errors import Forbidden, Unauthenticated
 from ishop.settings import Settings
+from ishop.verify_keys import VerifyKeys
 
 ISSUER = "ishop"
 AUDIENCE = "ishop"
 ALGORITHM = "Ed25519"
+TOKEN_TYPE = "at+jwt"  # noqa: S105 - the kind of token (RFC 9068), not a token
+MAX_KID = 64
 ACCESS_TOKEN_SECONDS = 600
 CACHED_TOKENS = 4096
 
@@ -52,18 +56,26 @@ class Principal:
         return bool(self.roles & {"office", "admin"})
 
 
+class UnknownKey(Unauthenticated):
+    """401: the token names a key that this process does not know, which may be newer than what it has read."""
+
+    def __init__(self, kid: str) -> None:
+        super().__init__()
+        self.kid = kid
+
+
 class Verifier:
     """Checks access tokens against the public keys; remembers the good ones until they expire."""
 
     def __init__(self, keys: KeySet) -> None:
-        self._keys = keys
+        self._known: OrderedDict[str, tuple[float, Principal]] = OrderedDict()
+        self.keys = VerifyKeys(keys, self._known.clear)
         self._claims = JWTClaimsRegistry(
             iss={"essential": True, "value": ISSUER},
             aud={"essential": True, "value": AUDIENCE},
             exp={"essential": True},
             sub={"essential": True},
         )
-        self._known: OrderedDict[str, tuple[float, Principal]] = OrderedDict()
 
     @classmethod
     def from_settings(cls, settings: Settings) -> "Verifier":
@@ -72,49 +84,63 @@ class Verifier:
             return cls(KeySet.import_key_set(_parse(settings.verify_keys)))
         if settings.signing_key is None:
             raise ValueError("Set ISHOP_SIGNING_KEY or ISHOP_VERIFY_KEYS.")
-        return cls(KeySet([OKPKey.import_key(_parse(settings.signing_key.get_secret_value()))]))
-
-    def jwks(self) -> dict[str, Any]:
-        """The public keys, as served at /.well-known/jwks.json."""
-        return dict(self._keys.as_dict(private=False))
+        return cls(KeySet([own_key(settings)]))
 
     def verify(self, token: str) -> Principal:
-        """The principal of a valid token; anything else is Unauthenticated."""
+        """The principal of a valid token; anything else is Unauthenticated, a key never heard of UnknownKey."""
         known = self._known.get(token)
         if known is not None:
             if known[0] > time.time():
                 return known[1]
             del self._known[token]
         try:
-            decoded = jwt.decode(token, self._keys, algorithms=[ALGORITHM])
+            kid = _kid(token)
+            one = self.keys.find(kid)
+            if one is None:
+                raise UnknownKey(kid)
+            if one.until <= time.time():
+                raise Unauthenticated
+            decoded = jwt.decode(token, one.key, algorithms=[ALGORITHM])
             self._claims.validate(decoded.claims)
             principal = _principal(decoded.claims)
             expires = float(decoded.claims["exp"])
         except (JoseError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise Unauthenticated from error
-        self._known[token] = (expires, principal)
+        self._known[token] = (min(expires, one.until), principal)
         if len(self._known) > CACHED_TOKENS:
             self._known.popitem(last=False)
         return principal
 
-    def principal_of(self, authorization: str | None) -> Principal | None:
-        """The caller of a request by its Authorization header; None without one."""
+    async def principal_of(self, authorization: str | None) -> Principal | None:
+        """The caller of a request by its Authorization header; None without one.
+
+        Waits for nothing where the token's key is known and what is known of keys is fresh enough.
+        """
         if authorization is None:
             return None
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise Unauthenticated
+        if not self.keys.are_fresh:
+            await self.keys.freshen()
+        try:
+            return self.verify(token)
+        except UnknownKey as unknown:
+            await self.keys.learn(unknown.kid)
         return self.verify(token)
 
 
 class Signer:
-    """Makes access tokens; only the gateway has one."""
+    """Makes access tokens with one key."""
 
-    def __init__(self, settings: Settings) -> None:
-        if settings.signing_key is None:
-            raise ValueError("The gateway needs ISHOP_SIGNING_KEY.")
-        self._key = OKPKey.import_key(_parse(settings.signing_key.get_secret_value()))
-        self._key.ensure_kid()
+    def __init__(self, key: OKPKey) -> None:
+        self._key = key
+        self.kid = str(key.kid)
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> "Signer":
+        """The signer with the key of the settings."""
+        return cls(own_key(settings))
 
     def sign(self, principal: Principal, seconds: int = ACCESS_TOKEN_SECONDS) -> str:
         """An access token for `principal`, valid for ten minutes where nothing else is said."""
@@ -134,9 +160,29 @@ class Signer:
             claims["scopes"] = sorted(principal.scopes)
         if principal.session is not None:
             claims["sid"] = str(principal.session)
-        return jwt.encode(
-            {"alg": ALGORITHM, "kid": self._key.kid, "typ": "at+jwt"}, claims, self._key, algorithms=[ALGORITHM]
-        )
+        header = {"alg": ALGORITHM, "kid": self.kid, "typ": TOKEN_TYPE}
+        return jwt.encode(header, claims, self._key, algorithms=[ALGORITHM])
+
+
+def own_key(settings: Settings) -> OKPKey:
+    """The key of the settings, named by its thumbprint; raises ValueError without ISHOP_SIGNING_KEY."""
+    if settings.signing_key is None:
+        raise ValueError("The gateway needs ISHOP_SIGNING_KEY.")
+    key = OKPKey.import_key(_parse(settings.signing_key.get_secret_value()))
+    key.ensure_kid()
+    return key
+
+
+def _kid(token: str) -> str:
+    """The id of the key in a token's header; raises ValueError where it is no access token of our making."""
+    head = token.partition(".")[0]
+    header = orjson.loads(base64.urlsafe_b64decode(head + "=" * (-len(head) % 4)))
+    if header["typ"] != TOKEN_TYPE or header["alg"] != ALGORITHM:
+        raise ValueError("not an access token")
+    kid = header["kid"]
+    if not isinstance(kid, str) or len(kid) > MAX_KID:
+        raise ValueError("not a name of a key")
+    return kid
 
 
 def _parse(text: str) -> Any:

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import Response
 
 from ishop import idempotency
-from ishop.auth import Principal, signed_in
+from ishop.auth import Principal, Verifier, signed_in
 from ishop.context import request_id
 from ishop.errors import (
     DeadlineExceeded,
@@ -53,7 +53,8 @@ class ServiceRoute(APIRoute):
         reads_json = self.body_field is not None and "form" not in type(self.body_field.field_info).__name__.lower()
 
         async def work(request: Request) -> Response:
-            principal: Principal | None = request.app.state.verifier.principal_of(request.headers.get("authorization"))
+            verifier: Verifier = request.app.state.verifier
+            principal = await verifier.principal_of(request.headers.get("authorization"))
             request.state.principal = principal
             if needs_caller:
                 _check_caller(principal, scope)

@@ -51,7 +51,9 @@ def create_service(name: str, role: Role, routers: Iterable[APIRouter], runtime:
     app.state.name = name
     app.state.runtime = runtime
     app.state.database = Database(runtime.settings, role)
-    app.state.closers = [app.state.database.close]
+    # In reverse, so that nothing reads keys when the database closes.
+    app.state.closers = [app.state.database.close, runtime.verifier.keys.close]
+    runtime.verifier.keys.follow(app.state.database.fetch_row)
     app.state.verifier = runtime.verifier
     app.state.cursors = Cursors(runtime.settings.password(role))
     app.state.gates = Gates()

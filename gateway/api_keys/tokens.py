@@ -10,7 +10,8 @@ import asyncpg
 
 from gateway.api_keys.domain import Secret
 from gateway.api_keys.repository import USE
-from ishop.auth import Principal, Signer
+from gateway.signing_keys.ring import KeyRing
+from ishop.auth import Principal
 from ishop.database import Database
 from ishop.errors import Unauthenticated, Unavailable
 from ishop.problems import TRANSIENT
@@ -31,6 +32,7 @@ class _Known:
 
     principal: Principal
     token: str
+    kid: str
     believed_until: float
     renewed_at: float
 
@@ -38,7 +40,7 @@ class _Known:
 class KeyTokens:
     """Short-lived tokens for live keys. A bounded memory, by the hash of the key, holds what was asked just now."""
 
-    def __init__(self, database: Database, signer: Signer) -> None:
+    def __init__(self, database: Database, signer: KeyRing) -> None:
         self._database = database
         self._signer = signer
         self._known: OrderedDict[bytes, _Known] = OrderedDict()
@@ -63,17 +65,23 @@ class KeyTokens:
         asked = time.monotonic()
         try:
             row = await self._database.fetch_row(USE, secret.prefix, secret.hash)
+            signer = await self._signer.signer()
         except (*TRANSIENT, TimeoutError) as error:
             raise Unavailable from error
         if row is None:
             self._known.pop(secret.hash, None)
             raise Unauthenticated
         principal = _principal(row)
-        if before is not None and before.principal == principal and before.renewed_at > asked:
+        if (
+            before is not None
+            and before.principal == principal
+            and before.kid == signer.kid
+            and before.renewed_at > asked
+        ):
             token, renewed_at = before.token, before.renewed_at
         else:
-            token, renewed_at = self._signer.sign(principal, TOKEN_SECONDS), asked + RENEWED_SECONDS
-        known = _Known(principal, token, asked + BELIEVED_SECONDS, renewed_at)
+            token, renewed_at = signer.sign(principal, TOKEN_SECONDS), asked + RENEWED_SECONDS
+        known = _Known(principal, token, signer.kid, asked + BELIEVED_SECONDS, renewed_at)
         self._known[secret.hash] = known
         self._known.move_to_end(secret.hash)
         if len(self._known) > MAX_REMEMBERED:

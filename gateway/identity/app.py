@@ -20,7 +20,7 @@ from gateway.identity.sessions import routes as sessions
 from gateway.identity.sessions.guessing import Guessing
 from gateway.identity.sessions.service import SigningIn
 from gateway.rate_limits import RateLimits
-from ishop.auth import Signer
+from gateway.signing_keys.ring import KeyRing
 from ishop.database import Database
 from ishop.jobs import Jobs
 from ishop.service import Runtime, create_service
@@ -32,7 +32,7 @@ def create_app(runtime: Runtime) -> FastAPI:
     routers = [registration.router, recovery.router, privacy.router, sessions.router, accounts.router, api_keys]
     app = create_service("identity", Role.gateway, routers, runtime)
     guessing = Guessing(RateLimits() if runtime.settings.rate_limits else None)
-    app.state.signing_in = SigningIn(Passwords(), Signer(runtime.settings), guessing)
+    app.state.signing_in = SigningIn(Passwords(), KeyRing(app.state.database, runtime.settings), guessing)
     app.state.key_tokens = KeyTokens(app.state.database, app.state.signing_in.signer)
     return app
 

@@ -2,12 +2,13 @@
 
 import typer
 
-from ishop.cli import accounts, backup, config, data, document, jobs, market, metrics
+from ishop.cli import accounts, backup, config, data, document, jobs, keys, market, metrics
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 for group in (market.app, data.app, backup.app, config.app, document.app, metrics.app):
     app.add_typer(group)
 app.add_typer(jobs.app, name="jobs")
+app.add_typer(keys.app, name="keys")
 app.add_typer(accounts.app, name="accounts")
 
 

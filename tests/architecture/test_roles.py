@@ -19,6 +19,7 @@ PUBLISHED_VIEWS = {
     "vendors.certificates_v1": {Role.catalog, Role.orders},
     "vendors.memberships_v1": {Role.gateway},
     "orders.memberships_v1": {Role.gateway},
+    "identity.verify_keys_v1": {Role.catalog, Role.vendors, Role.orders, Role.gateway},
     "orders.buyers_v1": {Role.gateway},
     "orders.person_orders_v1": {Role.gateway},
     "vendors.person_movements_v1": {Role.gateway},

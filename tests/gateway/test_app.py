@@ -251,7 +251,7 @@ class TestAccessLog:
         self, door: Door, capsys: pytest.CaptureFixture[str]
     ) -> None:
         user = uuid4()
-        token = Signer(door.runtime.settings).sign(Principal(user))
+        token = Signer.from_settings(door.runtime.settings).sign(Principal(user))
         answer = await door.client.get("/v1/seen/gula-aren", headers={"Authorization": f"Bearer {token}"})
         [line] = logged(capsys)
         assert line.pop("duration_ms") > 0

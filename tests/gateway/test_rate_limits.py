@@ -24,7 +24,7 @@ async def limited(cluster: Cluster) -> AsyncIterator[Door]:
 
 def bearer(door: Door, user: UUID) -> dict[str, str]:
     """The header of a signed-in user."""
-    return {"Authorization": f"Bearer {Signer(door.runtime.settings).sign(Principal(user))}"}
+    return {"Authorization": f"Bearer {Signer.from_settings(door.runtime.settings).sign(Principal(user))}"}
 
 
 class TestHeaders:

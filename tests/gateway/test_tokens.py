@@ -10,10 +10,11 @@ from uuid import UUID
 
 import orjson
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from joserfc import jwt
 from joserfc.jwk import OKPKey
 
-from ishop.auth import ALGORITHM, AUDIENCE, ISSUER, Principal, Signer
+from ishop.auth import ALGORITHM, AUDIENCE, ISSUER, Principal, Signer, Verifier
 from ishop.errors import Unauthenticated
 from ishop.settings import Settings
 from tests.gateway.doors import Door
@@ -48,12 +49,14 @@ def claims(**changes: Any) -> dict[str, Any]:
 
 def signed(key: OKPKey, changed: dict[str, Any]) -> str:
     """A token with these claims."""
-    return jwt.encode({"alg": ALGORITHM, "kid": key.kid}, changed, key, algorithms=[ALGORITHM])
+    return jwt.encode({"alg": ALGORITHM, "kid": key.kid, "typ": "at+jwt"}, changed, key, algorithms=[ALGORITHM])
 
 
 def by_hand(header: dict[str, Any], changed: dict[str, Any], sign: Callable[[bytes], bytes]) -> str:
     """A token that no library would make."""
-    parts = [base64.urlsafe_b64encode(orjson.dumps(part)).rstrip(b"=") for part in (header, changed)]
+    parts = [
+        base64.urlsafe_b64encode(orjson.dumps(part)).rstrip(b"=") for part in ({"typ": "at+jwt", **header}, changed)
+    ]
     message = b".".join(parts)
     return (message + b"." + base64.urlsafe_b64encode(sign(message)).rstrip(b"=")).decode()
 
@@ -64,7 +67,7 @@ def forgeries(settings: Settings) -> dict[str, str]:
     stranger = OKPKey.generate_key("Ed25519", private=True, auto_kid=True)
     public = key.as_pem(private=False)
     raw_public = base64.urlsafe_b64decode(f"{key.as_dict(private=False)['x']}=")
-    good = Signer(settings).sign(Principal(USER))
+    good = Signer.from_settings(settings).sign(Principal(USER))
     head, body, signature = good.split(".")
     admin = base64.urlsafe_b64encode(orjson.dumps(claims(roles=["admin"]))).rstrip(b"=").decode()
 
@@ -73,18 +76,32 @@ def forgeries(settings: Settings) -> dict[str, str]:
             {"alg": "HS256", "kid": key.kid}, claims(), lambda message: hmac.digest(secret, message, hashlib.sha256)
         )
 
+    def key_signs(message: bytes) -> bytes:
+        private = key.get_op_key("sign")
+        assert isinstance(private, Ed25519PrivateKey)
+        return private.sign(message)
+
+    # By hand and with nothing wrong it is good, so what is refused below is refused for what is wrong.
+    by_hand_good = by_hand({"alg": ALGORITHM, "kid": key.kid}, claims(), key_signs)
+    assert Verifier.from_settings(settings).verify(by_hand_good).id == USER
     return {
         "no algorithm": by_hand({"alg": "none"}, claims(), lambda _: b""),
         "no algorithm, our key": by_hand({"alg": "none", "kid": key.kid}, claims(), lambda _: b""),
         "another key": signed(stranger, claims()),
         "another key under our name": jwt.encode(
-            {"alg": ALGORITHM, "kid": key.kid}, claims(), stranger, algorithms=[ALGORITHM]
+            {"alg": ALGORITHM, "kid": key.kid, "typ": "at+jwt"}, claims(), stranger, algorithms=[ALGORITHM]
         ),
         "a key of its own inside": by_hand(
             {"alg": ALGORITHM, "jwk": stranger.as_dict(private=False)}, claims(), lambda _: b"x" * 64
         ),
         "the public key as a secret": hs256(public),
         "the raw public key as a secret": hs256(raw_public),
+        "the type of another token": by_hand({"alg": ALGORITHM, "kid": key.kid, "typ": "JWT"}, claims(), key_signs),
+        "no type": by_hand({"alg": ALGORITHM, "kid": key.kid, "typ": None}, claims(), key_signs),
+        "no name of a key": by_hand({"alg": ALGORITHM}, claims(), key_signs),
+        "many names of a key": by_hand({"alg": ALGORITHM, "kid": [key.kid]}, claims(), key_signs),
+        "another name of our key": by_hand({"alg": ALGORITHM, "kid": stranger.kid}, claims(), key_signs),
+        "the old name of the algorithm": by_hand({"alg": "EdDSA", "kid": key.kid}, claims(), key_signs),
         "another audience": signed(key, claims(aud="another")),
         "another issuer": signed(key, claims(iss="another")),
         "no audience": signed(key, claims(aud=None)),
@@ -110,7 +127,7 @@ async def test_unauthenticated_when_the_token_is_bad(door: Door, path: str) -> N
         statuses[what] = answer.status_code
         problem(answer, 401, "unauthenticated")
         assert answer.headers["www-authenticate"] == "Bearer"
-    assert len(statuses) == 21
+    assert len(statuses) == 27
 
 
 def test_services_refuse_them_too(door: Door) -> None:

@@ -90,7 +90,7 @@ class Shop:
         self._connection = connection
         self._clients = clients
         self._numbers = count(1)
-        self._signer = Signer(database.settings)
+        self._signer = Signer.from_settings(database.settings)
         self.consumer_id = uuid4()
         self.anonymous = self.client(None)
         self.consumer = self.client(Principal(self.consumer_id, confirmed=True))

@@ -52,7 +52,7 @@ class Stall:
         self._closing = closing
         self._pools: dict[Role, asyncpg.Pool] = {}
         self._nib = count()
-        self._signer = Signer(database.settings)
+        self._signer = Signer.from_settings(database.settings)
         self.anonymous = self.client(None)
         self.consumer = self.client(Principal(UUID(int=3), confirmed=True))
         self.office = self.client(Principal(UUID(int=4), roles=frozenset({"office"})))

@@ -15,7 +15,8 @@ from gateway.identity.sessions.errors import InvalidCredentials
 from gateway.identity.sessions.guessing import Guessing
 from gateway.identity.sessions.repository import Candidates, Credential, UsedToken
 from gateway.identity.sessions.schemas import SessionRead, TokenRead
-from ishop.auth import ACCESS_TOKEN_SECONDS, Principal, Signer
+from gateway.signing_keys.ring import KeyRing
+from ishop.auth import ACCESS_TOKEN_SECONDS, Principal
 from ishop.errors import NotFound
 from ishop.routing import Session
 
@@ -27,7 +28,7 @@ class SigningIn:
     """What signing in needs besides the database."""
 
     passwords: Passwords
-    signer: Signer
+    signer: KeyRing
     guessing: Guessing
 
 
@@ -56,7 +57,7 @@ async def sign_in(parts: SigningIn, session: Session, email: str | None, passwor
     return await _issue(parts.signer, session, account, place, None)
 
 
-async def refresh(signer: Signer, session: Session, token: str, place: Place) -> TokenRead | None:
+async def refresh(signer: KeyRing, session: Session, token: str, place: Place) -> TokenRead | None:
     """Tokens in exchange for a refresh token; None where it is no good.
 
     A token used before has been stolen from its owner or by its owner's thief, so the whole family ends. That is why
@@ -111,7 +112,7 @@ async def end_others(session: Session, caller: Principal) -> None:
 
 
 async def _issue(
-    signer: Signer, session: Session, account: Account, place: Place, after: UsedToken | None
+    signer: KeyRing, session: Session, account: Account, place: Place, after: UsedToken | None
 ) -> TokenRead:
     token = new_secret()
     family_id = await repository.add_token(session, account.id, hash_of(token), place, after)
@@ -124,7 +125,7 @@ async def _issue(
         session=family_id,
     )
     return TokenRead(
-        access_token=signer.sign(principal),
+        access_token=await signer.sign(principal),
         token_type="bearer",  # noqa: S106 - the kind of token, not a token
         expires_in=ACCESS_TOKEN_SECONDS,
         refresh_token=token,

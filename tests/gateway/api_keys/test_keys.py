@@ -11,7 +11,7 @@ from httpx import AsyncClient, Response
 
 from gateway.api_keys import domain, tokens
 from gateway.routes import IDENTITY
-from ishop.auth import Signer
+from gateway.signing_keys.ring import KeyRing
 from ishop.database import Database
 from ishop.errors import Unauthenticated, Unavailable
 from ishop.scopes import SCOPES
@@ -222,7 +222,7 @@ class TestEnd:
         key = await create(shared_market, VENDOR, STOCK)
         nowhere = Database(shared_market.settings.model_copy(update={"database_port": 1}), Role.gateway)
         with pytest.raises(Unavailable):
-            await tokens.KeyTokens(nowhere, Signer(shared_market.settings)).token_of(key["key"])
+            await tokens.KeyTokens(nowhere, KeyRing(nowhere, shared_market.settings)).token_of(key["key"])
 
 
 class TestManage:
@@ -338,7 +338,7 @@ class TestConfusion:
         key = await create(shared_market, VENDOR, STOCK)
         verifier = shared_market.market.services["vendors"].state.verifier
         with pytest.raises(Unauthenticated):
-            verifier.principal_of(f"Bearer {key['key']}")
+            await verifier.principal_of(f"Bearer {key['key']}")
 
 
 def test_scopes_name_resources_that_exist(shared_market: TestMarket) -> None:
