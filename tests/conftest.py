@@ -18,6 +18,7 @@ from ishop.settings import Role, Settings
 from tests.databases import Cluster, TestDatabase
 from tests.ishop.homes import temporary_home
 from tests.markets import TestMarket, running_market
+from tests.modes import Mode
 
 VENDORS, PRODUCTS = 40, 240
 MEILISEARCH_MISSING = (
@@ -91,14 +92,20 @@ async def empty_database(database: TestDatabase) -> TestDatabase:
 
 
 @pytest.fixture
-async def market(cluster: Cluster, market_template: TestDatabase) -> AsyncIterator[TestMarket]:
-    """A market of its own for one test."""
-    async with cluster.clone(market_template) as clone, running_market(clone) as running:
+async def market(
+    request: pytest.FixtureRequest, cluster: Cluster, market_template: TestDatabase
+) -> AsyncIterator[TestMarket]:
+    """A market of its own for one test, in one process unless the test is parametrised with a Mode."""
+    mode = getattr(request, "param", Mode.in_process)
+    async with cluster.clone(market_template) as clone, running_market(clone, mode) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-async def shared_market(cluster: Cluster, market_template: TestDatabase) -> AsyncIterator[TestMarket]:
+async def shared_market(
+    request: pytest.FixtureRequest, cluster: Cluster, market_template: TestDatabase
+) -> AsyncIterator[TestMarket]:
     """A market that the tests of one module share: for tests that only read, or touch only what they made."""
-    async with cluster.clone(market_template) as clone, running_market(clone) as running:
+    mode = getattr(request, "param", Mode.in_process)
+    async with cluster.clone(market_template) as clone, running_market(clone, mode) as running:
         yield running

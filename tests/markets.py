@@ -1,19 +1,23 @@
-"""A market for tests: the whole application in process behind its gateway, on a database of its own."""
+"""A market for tests: the whole application behind its gateway, run either way, on a database of its own."""
 
 import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 
 import asyncpg
 from httpx import ASGITransport, AsyncClient
 
 from demo.accounts import PASSWORD
+from gateway.app import create_gateway
 from ishop.doctor import Finding, examine
 from ishop.market import Market, all_checks, assemble
+from ishop.service import Runtime
 from ishop.settings import Role
 from ishop.worker import drain_until_idle
 from tests.counting import counted_queries
 from tests.databases import TestDatabase
+from tests.modes import Mode, upstreams
 from tests.witness import Witness
 
 BASE_URL = "http://market.test"
@@ -103,11 +107,10 @@ class TestMarket:
 
 
 @asynccontextmanager
-async def running_market(database: TestDatabase) -> AsyncIterator[TestMarket]:
+async def running_market(database: TestDatabase, mode: Mode = Mode.in_process) -> AsyncIterator[TestMarket]:
     """The application on `database`, closed at the end."""
-    market = assemble(database.settings)
-    async with AsyncExitStack() as clients:
-        try:
-            yield TestMarket(market, database, clients)
-        finally:
-            await market.close()
+    settings = database.settings
+    market = assemble(settings)
+    async with upstreams(market.services, mode, settings) as reached, AsyncExitStack() as clients:
+        gateway = create_gateway(Runtime.of(settings), reached)
+        yield TestMarket(replace(market, gateway=gateway), database, clients)

@@ -1,34 +1,18 @@
 """`ishop demo` against a market behind a real socket, again and again, and against none."""
 
-import asyncio
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import pytest
-import uvicorn
-from starlette.types import ASGIApp
 
 from demo.scenario import ScenarioFailed, play
 from tests.markets import TestMarket
+from tests.modes import MODES, served
 
 
-@asynccontextmanager
-async def served(application: ASGIApp) -> AsyncIterator[str]:
-    """The application on a free port of this machine; its address."""
-    with socket.create_server(("127.0.0.1", 0)) as door:
-        server = uvicorn.Server(uvicorn.Config(application, log_level="warning", lifespan="off", ws="none"))
-        serving = asyncio.create_task(server.serve([door]))
-        try:
-            yield f"http://127.0.0.1:{door.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            await serving
-
-
+@pytest.mark.parametrize("market", MODES, indirect=True)
 async def test_the_scenario_plays_twice_and_leaves_the_market_healthy(market: TestMarket) -> None:
     said: list[str] = []
-    async with served(market.market.gateway) as address:
+    async with served(market.market.gateway, market.settings) as address:
         await play(address, said.append)
         await play(address, said.append)
     story = "\n".join(said)
@@ -42,7 +26,7 @@ async def test_the_scenario_plays_twice_and_leaves_the_market_healthy(market: Te
 async def test_an_answer_that_breaks_a_promise_fails_it(market: TestMarket) -> None:
     await market.execute("UPDATE catalog.products SET status = 'suspended'")
     await market.execute("SELECT catalog.refresh_documents(array_agg(id)) FROM catalog.products")
-    async with served(market.market.gateway) as address:
+    async with served(market.market.gateway, market.settings) as address:
         with pytest.raises(ScenarioFailed, match="'gula arn' finds aren sugar first"):
             await play(address, lambda _: None)
 

@@ -12,6 +12,7 @@ from ishop.settings import Settings
 from tests.databases import Cluster, TestDatabase
 from tests.gateway import probes
 from tests.gateway.doors import Door, open_door
+from tests.modes import MODES
 
 
 @pytest.fixture(autouse=True)
@@ -23,12 +24,14 @@ def plain_logs() -> Iterator[None]:
     structlog.configure(**before)
 
 
-@pytest.fixture(scope="module")
-async def door(cluster: Cluster, migrated_template: TestDatabase) -> AsyncIterator[Door]:
-    """A gateway before the probe service, which asks its database for nothing but whether it is there."""
+@pytest.fixture(scope="module", params=MODES)
+async def door(
+    request: pytest.FixtureRequest, cluster: Cluster, migrated_template: TestDatabase
+) -> AsyncIterator[Door]:
+    """A gateway before the probe service, which asks its database for nothing but whether it is there; either way."""
     async with (
         cluster.clone(migrated_template) as database,
-        open_door(database.settings, probes.ROUTES, {probes.PROBE: probes.create_probe}) as opened,
+        open_door(database.settings, probes.ROUTES, {probes.PROBE: probes.create_probe}, mode=request.param) as opened,
     ):
         yield opened
 

@@ -1,4 +1,4 @@
-"""Doors for tests: a gateway before services of the test's choice, in process, with a client that knocks."""
+"""Doors for tests: a gateway before services of the test's choice, with a client that knocks."""
 
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
@@ -7,10 +7,11 @@ from typing import Any
 from fastapi import FastAPI
 from httpx import ASGITransport, AsyncClient
 
-from gateway.app import Gateway, InProcess
+from gateway.app import Gateway
 from gateway.routes import IDENTITY, Route
 from ishop.service import Runtime
 from ishop.settings import Settings
+from tests.modes import Mode, upstreams
 
 BASE_URL = "http://market.test"
 
@@ -29,17 +30,19 @@ class Door:
 
 @asynccontextmanager
 async def open_door(
-    settings: Settings, routes: Iterable[Route], services: Mapping[str, Any], *, address: str = "127.0.0.1"
+    settings: Settings,
+    routes: Iterable[Route],
+    services: Mapping[str, Any],
+    *,
+    address: str = "127.0.0.1",
+    mode: Mode = Mode.in_process,
 ) -> AsyncIterator[Door]:
     """A gateway with these routes before `services`, made by their `create_app` functions; closed at the end."""
     runtime = Runtime.of(settings)
     apps: dict[str, FastAPI] = {name: create(runtime) for name, create in services.items()}
-    key_tokens = apps[IDENTITY].state.key_tokens if IDENTITY in apps else None
-    gateway = Gateway(runtime, {name: InProcess(app) for name, app in apps.items()}, tuple(routes), key_tokens)
-    transport = ASGITransport(gateway, client=(address, 50000))
-    async with AsyncClient(transport=transport, base_url=BASE_URL) as client:
-        try:
+    async with upstreams(apps, mode, settings) as reached:
+        key_tokens = apps[IDENTITY].state.key_tokens if IDENTITY in apps else None
+        gateway = Gateway(runtime, reached, tuple(routes), key_tokens)
+        transport = ASGITransport(gateway, client=(address, 50000))
+        async with AsyncClient(transport=transport, base_url=BASE_URL) as client:
             yield Door(gateway, apps, runtime, client)
-        finally:
-            for close in gateway.on_shutdown:
-                await close()

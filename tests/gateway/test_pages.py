@@ -12,15 +12,16 @@ from tests.databases import TestDatabase
 from tests.gateway import probes
 from tests.gateway.doors import Door, open_door
 from tests.gateway.test_app import problem
+from tests.modes import MODES
 
 OUTSIDE = re.compile(r"""(?:https?:)?//[a-z0-9-]+\.""", re.IGNORECASE)
 
 
-@pytest.fixture
-async def broken(database: TestDatabase) -> AsyncIterator[Door]:
+@pytest.fixture(params=MODES)
+async def broken(request: pytest.FixtureRequest, database: TestDatabase) -> AsyncIterator[Door]:
     """A gateway before a service whose database is not there."""
     settings: Settings = database.settings.model_copy(update={"database_port": 1})
-    async with open_door(settings, probes.ROUTES, {probes.PROBE: probes.create_probe}) as opened:
+    async with open_door(settings, probes.ROUTES, {probes.PROBE: probes.create_probe}, mode=request.param) as opened:
         yield opened
 
 
