@@ -1,12 +1,21 @@
 """POST /v1/auth/confirm and its mail: whose an address is."""
 
 import asyncio
+import socket
+from dataclasses import replace
 from typing import Any
+from uuid import uuid4
 
+import aiosmtplib
 import httpx
 import pytest
+from pydantic import SecretStr
 
+from gateway.identity.app import register_jobs
+from gateway.identity.mails.service import MAIL_REQUESTED
+from gateway.routes import IDENTITY
 from ishop.auth import Verifier
+from ishop.jobs import Jobs
 from ishop.settings import Role
 from tests.databases import TestDatabase
 from tests.gateway.doors import Door
@@ -101,6 +110,24 @@ class TestMail:
             " FROM identity.mail_requests",
         )
         assert await mails(identity, database) == []
+
+    async def test_sent_later_when_the_server_does_not_take_it(self, identity: Door, database: TestDatabase) -> None:
+        await register(identity)
+        with socket.socket() as unused:
+            unused.bind(("127.0.0.1", 0))
+            url = f"smtp://127.0.0.1:{unused.getsockname()[1]}"
+            runtime = replace(
+                identity.runtime, settings=database.settings.model_copy(update={"mail_url": SecretStr(url)})
+            )
+            jobs = Jobs()
+            register_jobs(jobs, runtime, identity.services[IDENTITY].state.database)
+            connection = await database.connect(Role.migrator)
+            request = await connection.fetchval("SELECT id FROM identity.mail_requests")
+            with pytest.raises(aiosmtplib.SMTPException):
+                await jobs.topics[MAIL_REQUESTED].handler([str(request), str(uuid4())])
+            assert await connection.fetchval("SELECT done_at FROM identity.mail_requests") is None
+            await connection.close()
+        assert (await confirm(identity, (await mail(identity, database)).token)).status_code == 204
 
 
 class TestConfirm:
