@@ -67,6 +67,8 @@ ROUTES: Final = (
     Route("GET", "/v1/me/sessions", IDENTITY),
     Route("DELETE", "/v1/me/sessions/{session_id}", IDENTITY),
     Route("POST", "/v1/me/sessions/end-others", IDENTITY, body_limit=16 * KIB),
+    Route("POST", "/v1/auth/act", IDENTITY, body_limit=16 * KIB),
+    Route("GET", "/v1/acting-grants", IDENTITY),
     Route("POST", "/v1/api-keys", IDENTITY, body_limit=16 * KIB),
     Route("GET", "/v1/api-keys", IDENTITY),
     Route("DELETE", "/v1/api-keys/{api_key_id}", IDENTITY),

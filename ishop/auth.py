@@ -50,6 +50,14 @@ class Principal:
     session: UUID | None = None
     """The sign-in that the token came from."""
 
+    acting_for: UUID | None = None
+    """The vendor that an officer acts for; `id` stays the officer, who is the actor of all that is done."""
+
+    @property
+    def key_space(self) -> str:
+        """Whose idempotency keys these are: an officer's for one vendor are not those for another."""
+        return str(self.id) if self.acting_for is None else f"{self.id}/{self.acting_for}"
+
     @property
     def is_office(self) -> bool:
         """Whether the caller acts for the provincial office (an administrator may do the same)."""
@@ -148,7 +156,7 @@ class Signer:
         claims: dict[str, Any] = {
             "iss": ISSUER,
             "aud": AUDIENCE,
-            "sub": str(principal.id),
+            "sub": str(principal.acting_for or principal.id),
             "iat": issued,
             "exp": issued + seconds,
             "roles": sorted(principal.roles),
@@ -160,6 +168,8 @@ class Signer:
             claims["scopes"] = sorted(principal.scopes)
         if principal.session is not None:
             claims["sid"] = str(principal.session)
+        if principal.acting_for is not None:
+            claims["act"] = {"sub": str(principal.id)}
         header = {"alg": ALGORITHM, "kid": self.kid, "typ": TOKEN_TYPE}
         return jwt.encode(header, claims, self._key, algorithms=[ALGORITHM])
 
@@ -190,9 +200,11 @@ def _parse(text: str) -> Any:
 
 
 def _principal(claims: Mapping[str, Any]) -> Principal:
-    scopes, session = claims.get("scopes"), claims.get("sid")
+    scopes, session, actor = claims.get("scopes"), claims.get("sid"), claims.get("act")
     return Principal(
-        id=UUID(claims["sub"]),
+        # RFC 8693: `sub` is who is acted for, `act` who acts.
+        id=UUID(claims["sub"] if actor is None else actor["sub"]),
+        acting_for=None if actor is None else UUID(claims["sub"]),
         roles=frozenset(claims["roles"]),
         vendors={UUID(vendor): role for vendor, role in claims["vendors"].items()},
         organizations={UUID(organization): role for organization, role in claims["organizations"].items()},

@@ -66,8 +66,8 @@ class ServiceRoute(APIRoute):
             key = idempotency.key_of(request)
             if key is None or principal is None:
                 return await _work(request, handle)
-            async with request.app.state.gates.passing(str(principal.id), key):
-                return await _work_once(request, handle, str(principal.id), key, keeps_answer=keeps_answer)
+            async with request.app.state.gates.passing(principal.key_space, key):
+                return await _work_once(request, handle, principal.key_space, key, keeps_answer=keeps_answer)
 
         async def serve(request: Request) -> Response:
             _take_request_id(request)

@@ -2,6 +2,7 @@
 
 from fastapi import FastAPI
 
+from gateway.acting.routes import router as acting
 from gateway.api_keys.routes import router as api_keys
 from gateway.api_keys.tokens import KeyTokens
 from gateway.identity.accounts import routes as accounts
@@ -29,7 +30,7 @@ from ishop.settings import Role
 
 def create_app(runtime: Runtime) -> FastAPI:
     """The service; raises ValueError without ISHOP_SIGNING_KEY, since only here tokens are made."""
-    routers = [registration.router, recovery.router, privacy.router, sessions.router, accounts.router, api_keys]
+    routers = [registration.router, recovery.router, privacy.router, sessions.router, accounts.router, api_keys, acting]
     app = create_service("identity", Role.gateway, routers, runtime)
     guessing = Guessing(RateLimits() if runtime.settings.rate_limits else None)
     app.state.signing_in = SigningIn(Passwords(), KeyRing(app.state.database, runtime.settings), guessing)

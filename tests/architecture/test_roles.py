@@ -14,7 +14,7 @@ OWN_SCHEMA = {Role.catalog: "catalog", Role.vendors: "vendors", Role.orders: "or
 PUBLISHED_VIEWS = {
     "catalog.offers_v1": {Role.orders, Role.catalog},
     "catalog.regions_v1": {Role.orders, Role.vendors},
-    "vendors.vendors_v1": {Role.catalog, Role.orders},
+    "vendors.vendors_v1": {Role.catalog, Role.orders, Role.gateway},
     "vendors.stock_v1": {Role.catalog, Role.orders},
     "vendors.certificates_v1": {Role.catalog, Role.orders},
     "vendors.memberships_v1": {Role.gateway},

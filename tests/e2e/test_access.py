@@ -63,6 +63,8 @@ EXPECTED: Final[Mapping[str, Mapping[str, int]]] = {
     "GET /v1/me/sessions": SIGNED_IN,
     "DELETE /v1/me/sessions/{session_id}": dict.fromkeys(EVERYBODY, 404) | {ANONYMOUS: 401},
     "POST /v1/me/sessions/end-others": {ANONYMOUS: 401},
+    "POST /v1/auth/act": FOR_THE_OFFICE,
+    "GET /v1/acting-grants": SIGNED_IN | {STRANGER: 403, BUYER: 403, HOTEL: 403},
     "POST /v1/api-keys": {ANONYMOUS: 401, STRANGER: 403, BUYER: 403, OTHER_SELLER: 404, HOTEL: 404, OFFICE: 404},
     "GET /v1/api-keys": SIGNED_IN | {STRANGER: 403, BUYER: 403},
     "DELETE /v1/api-keys/{api_key_id}": SELLERS_KEY,
@@ -189,6 +191,7 @@ async def scene(shared_market: TestMarket) -> Scene:
             "{slug}": products[0]["commodity"]["slug"],
         },
         {
+            "POST /v1/auth/act": {"vendor_id": seller, "reason": "Because I can"},
             "POST /v1/api-keys": key,
             "POST /v1/api-keys/{api_key_id}/rotate": {},
             "POST /v1/auth/confirm": {"token": "unknown"},
