@@ -47,6 +47,9 @@ ROUTES: Final = (
     # Producers, and what they have
     Route("GET", "/v1/vendors", VENDORS),
     Route("GET", "/v1/vendors/{vendor}", VENDORS),
+    Route("GET", "/v1/vendors/{vendor}/members", VENDORS),
+    Route("PATCH", "/v1/vendors/{vendor}/members/{user_id}", VENDORS, body_limit=16 * KIB),
+    Route("DELETE", "/v1/vendors/{vendor}/members/{user_id}", VENDORS),
     Route("GET", "/v1/stock", VENDORS),
     Route("GET", "/v1/stock/{sku_id}", VENDORS),
     Route("PATCH", "/v1/stock/{sku_id}", VENDORS),
@@ -82,6 +85,9 @@ ROUTES: Final = (
     Route("POST", "/v1/orders/{order_id}/payments", ORDERS),
     # Buy for an organization
     Route("GET", "/v1/organizations", ORDERS),
+    Route("GET", "/v1/organizations/{organization_id}/members", ORDERS),
+    Route("PATCH", "/v1/organizations/{organization_id}/members/{user_id}", ORDERS, body_limit=16 * KIB),
+    Route("DELETE", "/v1/organizations/{organization_id}/members/{user_id}", ORDERS),
     Route("POST", "/v1/bulk-orders/preview", ORDERS, body_limit=ORDER),
     Route("POST", "/v1/bulk-orders", ORDERS, body_limit=ORDER),
     Route("GET", "/v1/bulk-orders", ORDERS),

@@ -10,6 +10,7 @@ from services.orders.erasure import jobs as erasure_jobs
 from services.orders.fulfilment import routes as fulfilment
 from services.orders.lifecycle import jobs as lifecycle_jobs
 from services.orders.lifecycle import routes as lifecycle
+from services.orders.members import routes as members
 from services.orders.organizations import routes as organizations
 from services.orders.payments import routes as payments
 from services.orders.placement import routes as placement
@@ -25,6 +26,7 @@ def create_app(runtime: Runtime) -> FastAPI:
         payments.router,
         fulfilment.router,
         organizations.router,
+        members.router,
     ]
     return create_service("orders", Role.orders, routers, runtime)
 

@@ -33,6 +33,7 @@ FUNCTIONS = {
         "vendors.change_stock(text, uuid[], uuid[], bigint[], bigint[], bigint[], bigint[], text[], bigint[], text[],"
         " uuid, text)"
     ): {Role.vendors},
+    "identity.people_v1(uuid[])": {Role.vendors, Role.orders},
     "catalog.refresh_documents(uuid[])": {Role.catalog},
     "ops.emit_v1(text, text[], text)": set(SERVICE_ROLES),
     "ops.claim_v1(text, text, bytea)": set(SERVICE_ROLES) - {Role.worker},

@@ -95,6 +95,7 @@ async def build(market: TestMarket) -> Scene:
             "slug": {PUBLIC: products[0]["commodity"]["slug"]},
             "api_key_id": {who: made["id"] for who, made in keys.items()},
             "organization_id": {HOTEL: organization},
+            "user_id": {who: (await clients[who].get("/v1/me")).json()["id"] for who in (SELLER, OTHER_SELLER, HOTEL)},
             "session_id": {BUYER: await _session_of(market.anonymous, BUYER)},
         },
         tuple(skus.values()),

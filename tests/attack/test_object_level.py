@@ -31,10 +31,18 @@ OFFICE_READS: Final = frozenset(
         "/v1/bulk-orders/{order_id}",
         "/v1/stock/{sku_id}",
         "/v1/stock/{sku_id}/movements",
+        "/v1/vendors/{vendor}/members",
+        "/v1/organizations/{organization_id}/members",
     }
 )
 """What the office reads of others."""
-OFFICE_CHANGES: Final = frozenset({"/v1/orders/{order_id}/payments"})
+OFFICE_CHANGES: Final = frozenset(
+    {
+        "/v1/orders/{order_id}/payments",
+        "/v1/vendors/{vendor}/members/{user_id}",
+        "/v1/organizations/{organization_id}/members/{user_id}",
+    }
+)
 NOBODYS: Final = str(uuid4())
 
 

@@ -35,6 +35,7 @@ COVETED: Final[dict[str, Any]] = {
 }
 OPERATIONS: Final = {f"{method} {path}": Route(method, path, "") for method, path, _ in json_operations()}
 WHO: Final = {
+    "/v1/vendors": SELLER,
     "/v1/api-keys": SELLER,
     "/v1/auth/act": OFFICE,
     "/v1/bulk-orders": HOTEL,

@@ -31,6 +31,7 @@ BUYERS_OWN: Final = {ANONYMOUS: 401, STRANGER: 404, SELLER: 404, OTHER_SELLER: 4
 HOTELS_OWN: Final = {ANONYMOUS: 401, STRANGER: 404, BUYER: 404, SELLER: 404, OTHER_SELLER: 404}
 SELLERS_SKU: Final = {ANONYMOUS: 401, STRANGER: 404, BUYER: 404, OTHER_SELLER: 404, HOTEL: 404}
 SELLERS_KEY: Final = {ANONYMOUS: 401, STRANGER: 403, BUYER: 403, OTHER_SELLER: 404, HOTEL: 404, OFFICE: 404}
+SELLERS_MEMBERS: Final = {ANONYMOUS: 401, STRANGER: 404, BUYER: 404, OTHER_SELLER: 404, HOTEL: 404}
 FOR_THE_OFFICE: Final = {ANONYMOUS: 401, STRANGER: 403, BUYER: 403, SELLER: 403, OTHER_SELLER: 403, HOTEL: 403}
 
 EXPECTED: Final[Mapping[str, Mapping[str, int]]] = {
@@ -44,6 +45,9 @@ EXPECTED: Final[Mapping[str, Mapping[str, int]]] = {
     "GET /v1/regions": OPEN,
     "GET /v1/vendors": OPEN,
     "GET /v1/vendors/{vendor}": OPEN,
+    "GET /v1/vendors/{vendor}/members": SELLERS_MEMBERS | {SELLER: 200, OFFICE: 200},
+    "PATCH /v1/vendors/{vendor}/members/{user_id}": SELLERS_MEMBERS,
+    "DELETE /v1/vendors/{vendor}/members/{user_id}": SELLERS_MEMBERS,
     "GET /v1/stock": SELLERS_COLLECTION,
     "GET /v1/stock/{sku_id}": SELLERS_SKU | {SELLER: 200, OFFICE: 200},
     "GET /v1/stock/{sku_id}/movements": SELLERS_SKU | {SELLER: 200, OFFICE: 200},
@@ -76,6 +80,9 @@ EXPECTED: Final[Mapping[str, Mapping[str, int]]] = {
     "POST /v1/orders/{order_id}/cancel": BUYERS_OWN,
     "POST /v1/orders/{order_id}/payments": FOR_THE_OFFICE,
     "GET /v1/organizations": HOTELS_COLLECTION,
+    "GET /v1/organizations/{organization_id}/members": HOTELS_OWN | {HOTEL: 200, OFFICE: 200},
+    "PATCH /v1/organizations/{organization_id}/members/{user_id}": HOTELS_OWN,
+    "DELETE /v1/organizations/{organization_id}/members/{user_id}": HOTELS_OWN,
     "POST /v1/bulk-orders/preview": HOTELS_COLLECTION,
     "POST /v1/bulk-orders": {who: status for who, status in HOTELS_COLLECTION.items() if status != 200},
     "GET /v1/bulk-orders": HOTELS_COLLECTION,
@@ -187,10 +194,14 @@ async def scene(shared_market: TestMarket) -> Scene:
             "{sku_id}": sku["id"],
             "{api_key_id}": made_key.json()["id"],
             "{vendor}": seller,
+            "{organization_id}": hotel,
+            "{user_id}": (await clients[SELLER].get("/v1/me")).json()["id"],
             "{id_or_slug}": products[0]["slug"],
             "{slug}": products[0]["commodity"]["slug"],
         },
         {
+            "PATCH /v1/vendors/{vendor}/members/{user_id}": {"role": "staff"},
+            "PATCH /v1/organizations/{organization_id}/members/{user_id}": {"role": "requester"},
             "POST /v1/auth/act": {"vendor_id": seller, "reason": "Because I can"},
             "POST /v1/api-keys": key,
             "POST /v1/api-keys/{api_key_id}/rotate": {},

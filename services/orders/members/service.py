@@ -1,0 +1,69 @@
+"""Who may act for an organization, and as what."""
+
+from uuid import UUID
+
+import structlog
+
+from ishop.auth import Principal
+from ishop.errors import Forbidden, NotFound
+from ishop.routing import Session
+from services.orders.members import repository
+from services.orders.members.errors import LastApprover
+from services.orders.members.schemas import OrganizationMemberRead, Role
+
+log = structlog.get_logger(__name__)
+
+MANAGER: Role = "approver"
+
+
+async def list_members(session: Session, caller: Principal, organization_id: UUID) -> list[OrganizationMemberRead]:
+    """All members by name, for members and the office; NotFound for everybody else."""
+    if not await repository.sees(session, caller, organization_id):
+        raise NotFound
+    return [
+        OrganizationMemberRead.model_validate(dict(row))
+        for row in await repository.list_members(session, organization_id)
+    ]
+
+
+async def set_role(
+    session: Session, caller: Principal, organization_id: UUID, user_id: UUID, role: Role
+) -> OrganizationMemberRead:
+    """Give a member another role; raises NotFound, Forbidden for who does not manage members, LastApprover."""
+    before = await _member_to_change(session, caller, organization_id, user_id, may_leave=False)
+    if before == MANAGER != role and await repository.is_last(session, organization_id, user_id):
+        raise LastApprover
+    await repository.set_role(session, organization_id, user_id, role)
+    rows = await repository.list_members(session, organization_id, user_id)
+    if not rows:
+        raise NotFound
+    log.info(
+        "the role of a member was changed", principal=str(caller.id), member=str(user_id), before=before, after=role
+    )
+    return OrganizationMemberRead.model_validate(dict(rows[0]))
+
+
+async def remove(session: Session, caller: Principal, organization_id: UUID, user_id: UUID) -> None:
+    """End a membership, anybody's or one's own; raises NotFound, Forbidden, LastApprover."""
+    before = await _member_to_change(session, caller, organization_id, user_id, may_leave=True)
+    if before == MANAGER and await repository.is_last(session, organization_id, user_id):
+        raise LastApprover
+    await repository.remove(session, organization_id, user_id)
+    log.info("a membership was ended", principal=str(caller.id), member=str(user_id), before=before)
+
+
+async def _member_to_change(
+    session: Session, caller: Principal, organization_id: UUID, user_id: UUID, *, may_leave: bool
+) -> str:
+    """The role of the member, after everybody else who changes members has been waited for."""
+    await repository.lock(session, organization_id)
+    own_role = await repository.role_of(session, organization_id, caller.id)
+    if own_role is None and not caller.is_office:
+        raise NotFound
+    leaves = may_leave and user_id == caller.id
+    if own_role != MANAGER and not caller.is_office and not leaves:
+        raise Forbidden
+    role = await repository.role_of(session, organization_id, user_id)
+    if role is None:
+        raise NotFound
+    return role
