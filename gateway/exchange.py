@@ -9,11 +9,15 @@ from starlette.types import Message, Receive, Scope, Send
 
 from ishop.auth import Principal
 from ishop.errors import MalformedRequest, PayloadTooLarge
-from ishop.logs import masked
 
 Headers = list[tuple[bytes, bytes]]
 
-REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9-]{8,64}")
+REQUEST_ID: Final = re.compile(
+    rb"(?=[0-9-]*[A-Za-z])(?:[0-9A-Fa-f-]{32,64}|(?![A-Za-z0-9-]*[0-9]{10})[A-Za-z0-9-]{8,64})"
+)
+"""What a caller's id may be to go into our logs as it is: a UUID or the like, or a name that is not, and does not hold,
+a number as persons have: a telephone, NIK, NPWP or account."""
+
 MAX_HEADERS: Final = 100
 MAX_HEADER_BYTES: Final = 16 * 1024
 
@@ -41,11 +45,6 @@ USUAL_CONNECTION: Final = frozenset({b"keep-alive", b"close", b"Upgrade", b"upgr
 def passes(name: bytes) -> bool:
     """Whether a service may see a header field of this name."""
     return name not in DROPPED and not name.startswith(DROPPED_PREFIXES) and b"_" not in name
-
-
-def _is_id(wished: bytes) -> bool:
-    """Whether a caller's id may go into our logs as it is: one that looks like a person's number may not."""
-    return REQUEST_ID.fullmatch(wished) is not None and masked(text := wished.decode()) == text
 
 
 def _is_utf8(value: bytes) -> bool:
@@ -89,7 +88,7 @@ class Incoming:
             self.fault = "it has both a Content-Length and a Transfer-Encoding"
         self._drop_connection_options()
         wished = self._read.get(b"x-request-id", b"")
-        self.own_id = not _is_id(wished)
+        self.own_id = REQUEST_ID.fullmatch(wished) is None
         self.request_id = new_id() if self.own_id else wished.decode()
         self.passed.append((b"x-request-id", self.request_id.encode()))
 

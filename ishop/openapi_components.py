@@ -64,7 +64,8 @@ COMPONENTS: Final[Mapping[str, Mapping[str, Any]]] = {
         "RequestId": {
             "name": "X-Request-Id",
             "in": "header",
-            "description": "Your own id for this request: 8 to 64 letters, digits and hyphens. Any other is replaced",
+            "description": "Your own id for this request: 8 to 64 letters, digits and hyphens. Any other is replaced, "
+            "and so is one that looks like a number of a person",
             "schema": {"type": "string", "examples": ["hotel-4711-2026"]},
         },
         "IdempotencyKey": {

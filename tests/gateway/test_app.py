@@ -50,12 +50,17 @@ class TestRequestId:
         assert first.headers["x-request-id"] != second.headers["x-request-id"]
         assert first.json()["request_id"] == first.headers["x-request-id"]
 
-    async def test_kept_when_it_is_well_formed(self, door: Door) -> None:
-        answer = await door.client.get("/v1/seen", headers={"X-Request-Id": "hotel-4711-2026"})
-        assert answer.headers.get_list("x-request-id") == ["hotel-4711-2026"]
-        assert answer.json()["request_id"] == "hotel-4711-2026"
+    @pytest.mark.parametrize("good", ["hotel-4711-2026-0001", "0198c5b7-6f0e-7d3a-9f0e-123456789012", "f1" * 16])
+    async def test_kept_when_it_is_well_formed(self, door: Door, good: str) -> None:
+        answer = await door.client.get("/v1/seen", headers={"X-Request-Id": good})
+        assert answer.headers.get_list("x-request-id") == [good]
+        assert answer.json()["request_id"] == good
 
-    @pytest.mark.parametrize("bad", ["short", "x" * 65, "with space in it", "semi;colon-1234", "línea-12345"])
+    @pytest.mark.parametrize(
+        "bad",
+        ["short", "x" * 65, "with space in it", "semi;colon-1234", "línea-12345",
+         "081234567890", "0812-3456-7890", "5201014107900001", "nik-5201014107900001"],
+    )  # fmt: skip
     async def test_replaced_when_it_is_not(self, door: Door, bad: str) -> None:
         answer = await door.client.get("/v1/seen", headers={b"X-Request-Id": bad.encode()})
         assert answer.status_code == 200

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from prometheus_client.openmetrics import parser
@@ -19,6 +20,7 @@ from ishop.telemetry.readings import Readings
 from ishop.worker import drain_until_idle
 from tests.databases import TestDatabase
 from tests.e2e.processes import free_port
+from tests.ishop.commands import answered, reaching, running
 from tests.ishop.queues import TOPIC, Recorder, connected, working, write
 from tests.ishop.telemetry.figures import Port, Scrape, shown, value
 from tests.markets import TestMarket
@@ -173,3 +175,26 @@ class TestReadings:
         assert found.value("ishop_scrape_errors_total", reading="backlog") == before + 1
         assert found.value("ishop_outbox_rows") is None
         assert (found.value("process_start_time_seconds") or 0) > 0
+
+
+class TestProcesses:
+    @pytest.mark.parametrize(
+        ("part", "shown"),
+        [
+            ("market", ("ishop_requests_in_flight", {"service": "orders"})),
+            ("worker", ("ishop_outbox_rows", {})),
+            ("catalog", ("ishop_database_pool_size", {"service": "catalog", "pool": "sessions"})),
+        ],
+    )
+    async def test_each_shows_its_own(
+        self, database: TestDatabase, tmp_path: Path, part: str, shown: tuple[str, dict[str, str]]
+    ) -> None:
+        own, figures = free_port(), free_port()
+        environment = {**reaching(database), "ISHOP_PORT": str(own), "ISHOP_METRICS_PORT": str(figures)}
+        async with running("serve", part, cwd=tmp_path, environment=environment):
+            await answered(f"http://127.0.0.1:{own}/healthz")
+            found = Scrape(await answered(f"http://127.0.0.1:{figures}/metrics"))
+            assert (await answered(f"http://127.0.0.1:{own}/metrics")).status_code == 404
+        name, labels = shown
+        assert found.value(name, **labels) is not None
+        assert (found.value("process_resident_memory_bytes") or 0) > 0

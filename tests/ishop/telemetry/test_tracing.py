@@ -106,6 +106,11 @@ async def over_http(market: TestMarket) -> AsyncIterator[AsyncClient]:
         yield await stack.enter_async_context(AsyncClient(transport=ASGITransport(gateway), base_url=BASE_URL))
 
 
+def text_of(statement: ReadableSpan) -> str:
+    """The text of a statement."""
+    return str((statement.attributes or {})["db.query.text"])
+
+
 async def buy_all(client: AsyncClient, headers: dict[str, str]) -> httpx.Response:
     """Order all there is of something, so that a job follows: it is sold out."""
     for hit in (await client.get("/v1/search/products?q=gula&in_stock=true&per_page=50")).json()["hits"]:
@@ -151,10 +156,11 @@ class TestOrder:
         assert indexing.name == "job catalog.product_changed.v1"
         assert job.name == "job vendors.stock_availability_changed.v1"
         assert service.name == "orders place"
-        statements = traces.below(service)
+        # The keys that tokens are checked with may be due for a look, over the database of any service of the process.
+        statements = [span for span in traces.below(service) if "verify_keys" not in text_of(span)]
         assert len(statements) >= 4
         assert {span.name for span in statements} <= {"SELECT orders", "INSERT orders", "WITH orders"}
-        assert any("vendors.reserve_v1" in str((span.attributes or {})["db.query.text"]) for span in statements)
+        assert any("vendors.reserve_v1" in text_of(span) for span in statements)
         assert {span.name.split()[1] for span in traces.below(job)} == {"catalog"}
         assert {span.context.trace_id for span in (request, *below, *statements)} == {request.context.trace_id}
 
