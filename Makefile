@@ -12,9 +12,13 @@ CREATED := $(VENV)/.created
 RUNTIME := $(VENV)/.runtime
 DEVELOPMENT := $(VENV)/.development
 
+# The load of `make faults`: requests a second, and the calm between two kills.
+RATE ?= 200
+SECONDS ?= 5
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install up test check demo attack bench lock secrets audit fmt
+.PHONY: help install up test check demo attack bench faults lock secrets audit fmt
 
 help: ## Show this help
 	@echo "i-Shop: the open backend of a regional marketplace. Commands:"
@@ -53,6 +57,9 @@ audit: $(DEVELOPMENT) ## Ask for known vulnerabilities of our packages, and look
 
 bench: $(DEVELOPMENT) ## Measure speed against floors taken in the same run
 	$(BIN)/python -m benchmarks
+
+faults: $(DEVELOPMENT) ## Kill each process under load and report what it cost (RATE=200, SECONDS=5 between kills)
+	$(BIN)/python -m benchmarks.faults --rate $(RATE) --seconds $(SECONDS)
 
 fmt: $(DEVELOPMENT) ## Format the code and apply safe fixes
 	$(BIN)/ruff check --fix .

@@ -1,0 +1,133 @@
+"""The drill: traffic, and meanwhile one part after the other is killed and started again."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+import asyncpg
+
+from benchmarks.faults.parts import PARTS, PROCESSES, Parts, opened
+from benchmarks.faults.traffic import Traffic
+from benchmarks.faults.verdict import Fault, data_broken, errors_unexplained
+from benchmarks.grounds import GroundsFailed
+
+WORK_LEFT_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How many requests a second, how long between kills, and how long a killed part stays away."""
+
+    rate: float
+    calm_seconds: float
+    away_seconds: float
+    parts: Sequence[str] = PARTS
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One kill and what it cost the callers."""
+
+    part: str
+    ready_seconds: float
+    """From the start of the part until it says that it can serve."""
+    whole_seconds: float
+    """From the kill until everything is ready and the last error has come."""
+    errors: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """A whole drill."""
+
+    plan: Plan
+    seconds: float
+    answered: int
+    turned_away: int
+    slowest_seconds: float
+    orders: int
+    unsettled: int
+    outcomes: list[Outcome]
+    broken: list[str]
+    """Every promise that did not hold, in words."""
+
+
+async def drill(plan: Plan, home: Path) -> Results:
+    """Open a market in `home`, run the plan and say what came of it."""
+    async with opened(home) as parts, aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
+        traffic = Traffic(parts.url, http, plan.rate)
+        await traffic.prepare()
+        began, stop = time.monotonic(), asyncio.Event()
+        running = asyncio.create_task(traffic.run(stop))
+        faults = []
+        await asyncio.sleep(plan.calm_seconds)
+        for part in plan.parts:
+            faults.append(await _kill(parts, part, plan))
+            await asyncio.sleep(plan.calm_seconds)
+        stop.set()
+        await running
+        seconds = time.monotonic() - began
+        broken = list(errors_unexplained(traffic, faults))
+        broken += await _work_left(parts)
+        broken += await data_broken(parts.database, traffic)
+        try:
+            await parts.doctor()
+        except GroundsFailed as error:
+            broken.append(f"ishop doctor: {error}")
+    return Results(
+        plan=plan,
+        seconds=seconds,
+        answered=traffic.answered,
+        turned_away=traffic.turned_away,
+        slowest_seconds=traffic.slowest,
+        orders=sum(write.status is not None for write in traffic.orders.values()),
+        unsettled=sum(
+            write.status is None
+            for journal in (traffic.orders, traffic.cancels, traffic.batches)
+            for write in journal.values()
+        ),
+        outcomes=[_outcome(fault, traffic) for fault in faults],
+        broken=broken,
+    )
+
+
+async def _kill(parts: Parts, part: str, plan: Plan) -> Fault:
+    killed = time.monotonic()
+    await parts.kill(part)
+    await asyncio.sleep(plan.away_seconds)
+    started = time.monotonic()
+    await parts.start_again(part)
+    ready = await parts.wait_until_ready(part)
+    whole = await parts.wait_until_ready(*PROCESSES)
+    return Fault(part, killed, started, ready, whole)
+
+
+async def _work_left(parts: Parts) -> list[str]:
+    """What the worker does not get done when nothing disturbs it any more."""
+    connection = await asyncpg.connect(parts.database)
+    try:
+        deadline = time.monotonic() + WORK_LEFT_SECONDS
+        while left := await connection.fetchval(
+            "SELECT (SELECT count(*) FROM ops.outbox) + (SELECT count(*) FROM ops.pgqueuer)"
+        ):
+            if time.monotonic() > deadline:
+                return [f"the worker left {left} pieces of work"]
+            await asyncio.sleep(0.1)
+    finally:
+        await connection.close()
+    return []
+
+
+def _outcome(fault: Fault, traffic: Traffic) -> Outcome:
+    failures = [failure for failure in traffic.failures if fault.explains(failure)]
+    last = max((failure.ended for failure in failures), default=0.0)
+    return Outcome(
+        fault.part,
+        fault.ready - fault.started,
+        max(fault.whole, last) - fault.killed,
+        dict(Counter(failure.kind for failure in failures)),
+    )

@@ -1,0 +1,169 @@
+"""The market as processes: PostgreSQL under our supervisor and every `ishop serve`, on free loopback ports."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import aiohttp
+import asyncpg
+
+from benchmarks.grounds import ISHOP, STOP_STEPS, GroundsFailed, run_program, start_program
+from demo.accounts import create_accounts
+from demo.market import build_market
+from ishop import migrations
+from ishop.child_process import LOOPBACK, choose_port, log_end, stop_child
+from ishop.home import load_secrets
+from ishop.postgres import EmbeddedPostgres
+from ishop.roles import bootstrap
+from ishop.settings import Role, Settings
+
+SERVICES: Final = ("catalog", "vendors", "orders")
+PROCESSES: Final = (*SERVICES, "worker", "gateway")
+POSTGRES: Final = "postgres"
+PARTS: Final = (*PROCESSES, POSTGRES)
+VENDORS, PRODUCTS = 40, 240
+READY_SECONDS: Final = 120.0
+POLL_SECONDS: Final = 0.05
+
+
+@dataclass
+class Parts:
+    """The processes of one market. Every part may be killed and started again, at the same address."""
+
+    postgres: EmbeddedPostgres
+    name: str
+    directory: Path
+    environment: Mapping[str, str]
+    http: aiohttp.ClientSession
+    ports: Mapping[str, int]
+    running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        """The gateway's address."""
+        return f"http://{LOOPBACK}:{self.ports['gateway']}"
+
+    @property
+    def database(self) -> str:
+        """The market's database, as the superuser."""
+        return self.postgres.superuser_dsn.rpartition("/")[0] + f"/{self.name}"
+
+    def start(self, part: str) -> None:
+        """Start one of PROCESSES; whether it is ready is asked with `ready`."""
+        self.running[part] = start_program(
+            [ISHOP, "serve", part], self.log(part), {**self.environment, "ISHOP_PORT": str(self.ports[part])}
+        )
+
+    def log(self, part: str) -> Path:
+        """What the process wrote."""
+        return self.directory / f"{part}.log"
+
+    def signal(self, part: str, number: signal.Signals) -> None:
+        """Send a signal to one of PARTS."""
+        os.kill(self.postgres.pid if part == POSTGRES else self.running[part].pid, number)
+
+    async def kill(self, part: str) -> None:
+        """kill -9, and see that it is gone."""
+        self.signal(part, signal.SIGKILL)
+        if part == POSTGRES:
+            await self.postgres.wait()
+        else:
+            await asyncio.to_thread(self.running[part].wait)
+
+    async def start_again(self, part: str) -> None:
+        """Start what was killed."""
+        if part == POSTGRES:
+            await self.postgres.stop()
+            await self.postgres.start()
+        else:
+            self.start(part)
+
+    async def ready(self, part: str) -> bool:
+        """Whether the part itself says that it can serve."""
+        if part == POSTGRES:
+            return await _connects(self.database)
+        return await self._status(f"http://{LOOPBACK}:{self.ports[part]}/readyz") == "ok"
+
+    async def wait_until_ready(self, *parts: str) -> float:
+        """Wait for all of `parts`; the moment when the last was ready."""
+        for part in parts:
+            deadline = time.monotonic() + READY_SECONDS
+            while not await self.ready(part):
+                process = self.running.get(part)
+                if time.monotonic() > deadline or (process is not None and process.poll() is not None):
+                    raise GroundsFailed(f"{part} is not ready; its log ends with:\n{log_end(self.log(part))}")
+                await asyncio.sleep(POLL_SECONDS)
+        return time.monotonic()
+
+    async def doctor(self) -> str:
+        """What `ishop doctor` says, run as an operator runs it; raises GroundsFailed where it finds something."""
+        return await run_program([ISHOP, "doctor"], self.log("doctor"), 120, self.environment)
+
+    async def _status(self, url: str) -> str:
+        try:
+            async with self.http.get(url, timeout=aiohttp.ClientTimeout(total=5)) as answer:
+                return str((await answer.json(content_type=None)).get("status"))
+        except (aiohttp.ClientError, TimeoutError, ValueError):
+            return ""
+
+
+async def _connects(dsn: str) -> bool:
+    """Whether a connection can be made and answers."""
+    try:
+        connection = await asyncpg.connect(dsn, timeout=2)
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
+        return False
+    await connection.close()
+    return True
+
+
+@asynccontextmanager
+async def opened(home: Path, **settings: str) -> AsyncIterator[Parts]:
+    """A small demo market whose parts all run; `settings` go into the environment of each. Stopped at the end."""
+    async with EmbeddedPostgres(home, progress=lambda _: None) as postgres, aiohttp.ClientSession() as http:
+        secrets = load_secrets(home)
+        local = Settings(_env_file=None, database_port=postgres.port, **secrets.settings)
+        migrator = local.database_dsn(Role.migrator)
+        await bootstrap(postgres.superuser_dsn, local.database_name, local.passwords())
+        await asyncio.to_thread(migrations.upgrade, migrator)
+        await build_market(migrator, vendors=VENDORS, products=PRODUCTS, progress=lambda *_: None)
+        connection = await asyncpg.connect(migrator)
+        await create_accounts(connection)
+        await connection.close()
+        ports = {name: choose_port(home.parent / f"{name}.port") for name in PROCESSES}
+        environment = {
+            "ISHOP_DATABASE_HOST": LOOPBACK,
+            "ISHOP_DATABASE_PORT": str(postgres.port),
+            **{f"ISHOP_{name.upper()}_PASSWORD": password for name, password in secrets.role_passwords.items()},
+            "ISHOP_SIGNING_KEY": secrets.signing_key,
+            "ISHOP_RATE_LIMITS": "off",
+            "ISHOP_METRICS_PORT": "0",
+            **{f"ISHOP_{name.upper()}_URL": f"http://{LOOPBACK}:{ports[name]}" for name in SERVICES},
+            **settings,
+        }
+        parts = Parts(postgres, local.database_name, home.parent, environment, http, ports)
+        with _ended(parts):
+            for part in ("gateway", "worker", *SERVICES):  # Against the order in which they need each other.
+                parts.start(part)
+            await parts.wait_until_ready(*PROCESSES)
+            yield parts
+            for process in parts.running.values():
+                await stop_child(process, STOP_STEPS)
+
+
+@contextmanager
+def _ended(parts: Parts) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        for process in parts.running.values():
+            if process.poll() is None:
+                process.kill()
+                process.wait()

@@ -1,0 +1,131 @@
+"""Whether the promises were kept: the journal of the callers against the tables, in SQL of its own.
+
+Nothing of the market's code is used here, so that a mistake in it cannot hide itself.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import asyncpg
+
+from benchmarks.faults.parts import POSTGRES
+from benchmarks.faults.traffic import BROKEN_OFF, CUT, Failure, Traffic
+
+ADDRESS: Final = "Jl. Uji "
+CLEAR_SECONDS: Final = 2.5
+"""How long after all is ready errors may still come: a circuit stays open for a second, a caller is on its way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One kill: when, when the part was started again, when it was ready, and when everything was."""
+
+    part: str
+    killed: float
+    started: float
+    ready: float
+    whole: float
+
+    def explains(self, failure: Failure) -> bool:
+        """Whether this kill is a reason for that error: its time, and the part that it was at."""
+        if failure.ended < self.killed or failure.started > self.whole + CLEAR_SECONDS:
+            return False
+        if failure.kind == CUT:
+            return self.part == "gateway"
+        if failure.kind == BROKEN_OFF:
+            return self.part in (failure.service, "gateway")
+        return self.part in (failure.service, POSTGRES)
+
+
+def errors_unexplained(traffic: Traffic, faults: list[Fault]) -> Iterator[str]:
+    """Errors of no documented kind, and those that came while nothing that they need was down."""
+    for failure in traffic.failures:
+        if not failure.documented:
+            yield f"{failure.kind} from {failure.path} is no documented way to fail"
+        elif not any(fault.explains(failure) for fault in faults):
+            yield f"{failure.kind} from {failure.path} while {failure.service} was not down"
+
+
+async def data_broken(dsn: str, traffic: Traffic) -> list[str]:
+    """What the tables hold otherwise than the callers were told."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        return [
+            *orders_broken(traffic, await connection.fetch(ORDERS)),
+            *batches_broken(traffic, await connection.fetch(BATCHES)),
+            *(f"the stock of {row['sku_id']} is not the sum of its movements" for row in await connection.fetch(STOCK)),
+        ]
+    finally:
+        await connection.close()
+
+
+ORDERS: Final = """
+SELECT o.id::text, o.status, o.ship_to ->> 'address' AS address,
+    (SELECT array_agg(l.sku_id::text ORDER BY l.position) FROM orders.order_lines l WHERE l.order_id = o.id) AS skus,
+    (SELECT sum(m.reserved_change)::int FROM vendors.stock_movements m JOIN orders.vendor_orders v
+        ON v.id = m.vendor_order_id WHERE v.order_id = o.id AND m.kind = 'reserve') AS reserved,
+    (SELECT sum(m.reserved_change)::int FROM vendors.stock_movements m JOIN orders.vendor_orders v
+        ON v.id = m.vendor_order_id WHERE v.order_id = o.id) AS held
+FROM orders.orders o WHERE o.ship_to ->> 'address' LIKE 'Jl. Uji %'
+"""
+BATCHES: Final = """
+SELECT device_id, sequence, sku_id::text, on_hand_change FROM vendors.stock_movements WHERE device_id LIKE 'batch-%'
+"""
+STOCK: Final = """
+SELECT s.sku_id FROM vendors.stock s LEFT JOIN vendors.stock_movements m USING (sku_id)
+GROUP BY s.sku_id, s.on_hand, s.reserved
+HAVING s.on_hand <> coalesce(sum(m.on_hand_change), 0) OR s.reserved <> coalesce(sum(m.reserved_change), 0)
+"""
+
+
+def orders_broken(traffic: Traffic, rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Orders that are missing, doubled, changed, or hold other goods than they should."""
+    kept: dict[str, Mapping[str, Any]] = {}
+    for key, times in Counter(row["address"].removeprefix(ADDRESS) for row in rows).items():
+        if times > 1:
+            yield f"{key} is there {times} times"
+        if key not in traffic.orders:
+            yield f"{key} was never sent"
+    for row in rows:
+        kept[row["address"].removeprefix(ADDRESS)] = row
+    for key, write in traffic.orders.items():
+        if key not in kept:
+            if write.status is not None:
+                yield f"{key} was accepted and is not there"
+            continue
+        row = kept[key]
+        if write.status is not None and write.answer["id"] != row["id"]:
+            yield f"{key} has another id than its answer said"
+        yield from _order(key, write.body, row, traffic.cancels.get(row["id"]))
+
+
+def _order(key: str, body: Mapping[str, Any], row: Mapping[str, Any], cancel: Any) -> Iterator[str]:
+    if row["skus"] != [line["sku_id"] for line in body["lines"]]:
+        yield f"{key} has other lines than were sent"
+    cancelled = row["status"] == "cancelled"
+    if cancelled and cancel is None:
+        yield f"{key} is cancelled, which nobody asked for"
+    if not cancelled and cancel is not None and cancel.status is not None:
+        yield f"{key} is {row['status']} after it was cancelled"
+    if (row["reserved"], row["held"]) != (len(body["lines"]), 0 if cancelled else len(body["lines"])):
+        yield f"{key} ({row['status']}) reserved {row['reserved']} and holds {row['held']} of {len(body['lines'])}"
+
+
+def batches_broken(traffic: Traffic, rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Stock batches that were taken twice, by half or not at all."""
+    kept: dict[tuple[str, int], list[Mapping[str, Any]]] = {}
+    for row in rows:
+        kept.setdefault((row["device_id"], row["sequence"]), []).append(row)
+    for key, write in traffic.batches.items():
+        found = 0
+        for sent in write.body:
+            movements = kept.get((key, sent["sequence"]), [])
+            found += len(movements)
+            if len(movements) > 1:
+                yield f"row {sent['sequence']} of {key} was taken {len(movements)} times"
+        if write.status is not None and found != len(write.body):
+            yield f"{key} was accepted and {found} of {len(write.body)} rows are there"
+        if write.status is None and found not in (0, len(write.body)):
+            yield f"{key} is there by half"
