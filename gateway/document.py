@@ -16,6 +16,7 @@ TAGS: Final[Mapping[str, str]] = {
     "identity": "Accounts, signing in, and who the caller is.",
     "api-keys": "Keys by which programs of a vendor or an organization call, each with its scopes.",
     "acting": "Officers who act for a vendor under their own names, and the record of it.",
+    "invitations": "Becoming a member of a vendor or an organization.",
     "vendor-members": "Who may act for a vendor, and as what.",
     "organization-members": "Who may act for an organization, and as what.",
     "orders": "Orders of a person, and of an organization that wants to pay like one.",

@@ -20,6 +20,9 @@ from gateway.identity.sessions import jobs as session_jobs
 from gateway.identity.sessions import routes as sessions
 from gateway.identity.sessions.guessing import Guessing
 from gateway.identity.sessions.service import SigningIn
+from gateway.invitations.routes import router as invitations
+from gateway.invitations.service import SERVICE_OF as INVITATIONS
+from gateway.invitations.service import write_mail as write_invitation
 from gateway.rate_limits import RateLimits
 from gateway.signing_keys.ring import KeyRing
 from ishop.database import Database
@@ -30,7 +33,16 @@ from ishop.settings import Role
 
 def create_app(runtime: Runtime) -> FastAPI:
     """The service; raises ValueError without ISHOP_SIGNING_KEY, since only here tokens are made."""
-    routers = [registration.router, recovery.router, privacy.router, sessions.router, accounts.router, api_keys, acting]
+    routers = [
+        registration.router,
+        recovery.router,
+        privacy.router,
+        sessions.router,
+        accounts.router,
+        api_keys,
+        acting,
+        invitations,
+    ]
     app = create_service("identity", Role.gateway, routers, runtime)
     guessing = Guessing(RateLimits() if runtime.settings.rate_limits else None)
     app.state.signing_in = SigningIn(Passwords(), KeyRing(app.state.database, runtime.settings), guessing)
@@ -42,6 +54,7 @@ def register_jobs(jobs: Jobs, runtime: Runtime, database: Database) -> None:
     """Mails, and what is forgotten by the clock."""
     settings = runtime.settings
     writers = {registering.CONFIRMATION: registering.write_mail, recovering.RESET: recovering.write_mail}
+    writers |= dict.fromkeys(INVITATIONS, write_invitation)
     mail_jobs.register(jobs, Post(database, client_of(settings, database), settings.links_to, writers))
     registration_jobs.register(jobs, database)
     session_jobs.register(jobs, database)

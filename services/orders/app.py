@@ -8,6 +8,7 @@ from ishop.service import Runtime, create_service
 from ishop.settings import Role
 from services.orders.erasure import jobs as erasure_jobs
 from services.orders.fulfilment import routes as fulfilment
+from services.orders.invitations import routes as invitations
 from services.orders.lifecycle import jobs as lifecycle_jobs
 from services.orders.lifecycle import routes as lifecycle
 from services.orders.members import routes as members
@@ -27,6 +28,7 @@ def create_app(runtime: Runtime) -> FastAPI:
         fulfilment.router,
         organizations.router,
         members.router,
+        invitations.router,
     ]
     return create_service("orders", Role.orders, routers, runtime)
 

@@ -8,13 +8,14 @@ from ishop.service import Runtime, create_service
 from ishop.settings import Role
 from services.vendors.directory.routes import router as directory
 from services.vendors.erasure import jobs as erasure_jobs
+from services.vendors.invitations.routes import router as invitations
 from services.vendors.members.routes import router as members
 from services.vendors.stock.routes import router as stock
 
 
 def create_app(runtime: Runtime) -> FastAPI:
     """The application, as login role `ishop_vendors`."""
-    return create_service("vendors", Role.vendors, [directory, members, stock], runtime)
+    return create_service("vendors", Role.vendors, [directory, members, invitations, stock], runtime)
 
 
 def register_jobs(jobs: Jobs, _runtime: Runtime, database: Database) -> None:

@@ -19,6 +19,8 @@ PUBLISHED_VIEWS = {
     "vendors.certificates_v1": {Role.catalog, Role.orders},
     "vendors.memberships_v1": {Role.gateway},
     "orders.memberships_v1": {Role.gateway},
+    "vendors.invitations_v1": {Role.gateway},
+    "orders.invitations_v1": {Role.gateway},
     "identity.verify_keys_v1": {Role.catalog, Role.vendors, Role.orders, Role.gateway},
     "orders.buyers_v1": {Role.gateway},
     "orders.person_orders_v1": {Role.gateway},
@@ -33,6 +35,11 @@ FUNCTIONS = {
         "vendors.change_stock(text, uuid[], uuid[], bigint[], bigint[], bigint[], bigint[], text[], bigint[], text[],"
         " uuid, text)"
     ): {Role.vendors},
+    "identity.request_mail_v1(text, text, uuid)": {Role.vendors, Role.orders},
+    "vendors.set_invitation_token_v1(uuid, bytea)": {Role.gateway},
+    "vendors.accept_invitation_v1(bytea, uuid, text)": {Role.gateway},
+    "orders.set_invitation_token_v1(uuid, bytea)": {Role.gateway},
+    "orders.accept_invitation_v1(bytea, uuid, text)": {Role.gateway},
     "identity.people_v1(uuid[])": {Role.vendors, Role.orders},
     "catalog.refresh_documents(uuid[])": {Role.catalog},
     "ops.emit_v1(text, text[], text)": set(SERVICE_ROLES),

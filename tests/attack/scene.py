@@ -81,6 +81,17 @@ async def build(market: TestMarket) -> Scene:
             clients[OTHER_SELLER], "/v1/api-keys", key | {"vendor_id": vendors[OTHER_SELLER], "scopes": ["stock:read"]}
         ),
     }
+    invitations = {
+        who: await _post(
+            clients[who], f"/v1/vendors/{vendor}/invitations", {"email": "a@example.test", "role": "staff"}
+        )
+        for who, vendor in vendors.items()
+    }
+    invitations[HOTEL] = await _post(
+        clients[HOTEL],
+        f"/v1/organizations/{organization}/invitations",
+        {"email": "a@example.test", "role": "requester"},
+    )
     sellers_of = {vendor: who for who, vendor in vendors.items()}
     parts = {sellers_of[part["vendor_id"]]: part["id"] for part in placed["vendor_orders"]}
     return Scene(
@@ -95,6 +106,7 @@ async def build(market: TestMarket) -> Scene:
             "slug": {PUBLIC: products[0]["commodity"]["slug"]},
             "api_key_id": {who: made["id"] for who, made in keys.items()},
             "organization_id": {HOTEL: organization},
+            "invitation_id": {who: made["id"] for who, made in invitations.items()},
             "user_id": {who: (await clients[who].get("/v1/me")).json()["id"] for who in (SELLER, OTHER_SELLER, HOTEL)},
             "session_id": {BUYER: await _session_of(market.anonymous, BUYER)},
         },

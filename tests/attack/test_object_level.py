@@ -33,6 +33,8 @@ OFFICE_READS: Final = frozenset(
         "/v1/stock/{sku_id}/movements",
         "/v1/vendors/{vendor}/members",
         "/v1/organizations/{organization_id}/members",
+        "/v1/vendors/{vendor}/invitations",
+        "/v1/organizations/{organization_id}/invitations",
     }
 )
 """What the office reads of others."""
@@ -41,6 +43,8 @@ OFFICE_CHANGES: Final = frozenset(
         "/v1/orders/{order_id}/payments",
         "/v1/vendors/{vendor}/members/{user_id}",
         "/v1/organizations/{organization_id}/members/{user_id}",
+        "/v1/vendors/{vendor}/invitations/{invitation_id}",
+        "/v1/organizations/{organization_id}/invitations/{invitation_id}",
     }
 )
 NOBODYS: Final = str(uuid4())

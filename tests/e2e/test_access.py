@@ -48,6 +48,9 @@ EXPECTED: Final[Mapping[str, Mapping[str, int]]] = {
     "GET /v1/vendors/{vendor}/members": SELLERS_MEMBERS | {SELLER: 200, OFFICE: 200},
     "PATCH /v1/vendors/{vendor}/members/{user_id}": SELLERS_MEMBERS,
     "DELETE /v1/vendors/{vendor}/members/{user_id}": SELLERS_MEMBERS,
+    "POST /v1/vendors/{vendor}/invitations": SELLERS_MEMBERS,
+    "GET /v1/vendors/{vendor}/invitations": SELLERS_MEMBERS | {SELLER: 200, OFFICE: 200},
+    "DELETE /v1/vendors/{vendor}/invitations/{invitation_id}": SELLERS_MEMBERS,
     "GET /v1/stock": SELLERS_COLLECTION,
     "GET /v1/stock/{sku_id}": SELLERS_SKU | {SELLER: 200, OFFICE: 200},
     "GET /v1/stock/{sku_id}/movements": SELLERS_SKU | {SELLER: 200, OFFICE: 200},
@@ -67,6 +70,7 @@ EXPECTED: Final[Mapping[str, Mapping[str, int]]] = {
     "GET /v1/me/sessions": SIGNED_IN,
     "DELETE /v1/me/sessions/{session_id}": dict.fromkeys(EVERYBODY, 404) | {ANONYMOUS: 401},
     "POST /v1/me/sessions/end-others": {ANONYMOUS: 401},
+    "POST /v1/invitations/accept": dict.fromkeys((BUYER, SELLER, OTHER_SELLER, HOTEL, OFFICE), 400) | {ANONYMOUS: 401},
     "POST /v1/auth/act": FOR_THE_OFFICE,
     "GET /v1/acting-grants": SIGNED_IN | {STRANGER: 403, BUYER: 403, HOTEL: 403},
     "POST /v1/api-keys": {ANONYMOUS: 401, STRANGER: 403, BUYER: 403, OTHER_SELLER: 404, HOTEL: 404, OFFICE: 404},
@@ -80,6 +84,9 @@ EXPECTED: Final[Mapping[str, Mapping[str, int]]] = {
     "POST /v1/orders/{order_id}/cancel": BUYERS_OWN,
     "POST /v1/orders/{order_id}/payments": FOR_THE_OFFICE,
     "GET /v1/organizations": HOTELS_COLLECTION,
+    "POST /v1/organizations/{organization_id}/invitations": HOTELS_OWN,
+    "GET /v1/organizations/{organization_id}/invitations": HOTELS_OWN | {HOTEL: 200, OFFICE: 200},
+    "DELETE /v1/organizations/{organization_id}/invitations/{invitation_id}": HOTELS_OWN,
     "GET /v1/organizations/{organization_id}/members": HOTELS_OWN | {HOTEL: 200, OFFICE: 200},
     "PATCH /v1/organizations/{organization_id}/members/{user_id}": HOTELS_OWN,
     "DELETE /v1/organizations/{organization_id}/members/{user_id}": HOTELS_OWN,
@@ -180,6 +187,9 @@ async def scene(shared_market: TestMarket) -> Scene:
     await market.execute("UPDATE vendors.certificates SET valid_until = NULL")  # The bulk order is for a far-off day.
     placed_bulk = await clients[HOTEL].post("/v1/bulk-orders", json=bulk, headers={"Idempotency-Key": "two"})
     assert placed_bulk.status_code == 201, placed_bulk.text
+    invitation = {"email": "invited@example.test", "role": "staff"}
+    invited = await clients[SELLER].post(f"/v1/vendors/{seller}/invitations", json=invitation)
+    assert invited.status_code == 201, invited.text
     key = {"name": "Kasir", "vendor_id": seller, "scopes": ["stock:read"]}
     made_key = await clients[SELLER].post("/v1/api-keys", json=key)
     assert made_key.status_code == 201, made_key.text
@@ -195,6 +205,7 @@ async def scene(shared_market: TestMarket) -> Scene:
             "{api_key_id}": made_key.json()["id"],
             "{vendor}": seller,
             "{organization_id}": hotel,
+            "{invitation_id}": invited.json()["id"],
             "{user_id}": (await clients[SELLER].get("/v1/me")).json()["id"],
             "{id_or_slug}": products[0]["slug"],
             "{slug}": products[0]["commodity"]["slug"],
@@ -202,6 +213,9 @@ async def scene(shared_market: TestMarket) -> Scene:
         {
             "PATCH /v1/vendors/{vendor}/members/{user_id}": {"role": "staff"},
             "PATCH /v1/organizations/{organization_id}/members/{user_id}": {"role": "requester"},
+            "POST /v1/vendors/{vendor}/invitations": {"email": "a@example.test", "role": "staff"},
+            "POST /v1/organizations/{organization_id}/invitations": {"email": "a@example.test", "role": "requester"},
+            "POST /v1/invitations/accept": {"token": "x" * 43},
             "POST /v1/auth/act": {"vendor_id": seller, "reason": "Because I can"},
             "POST /v1/api-keys": key,
             "POST /v1/api-keys/{api_key_id}/rotate": {},

@@ -2,7 +2,8 @@
 
 from pydantic import Field, SecretStr
 
-from gateway.identity.accounts.schemas import CurrentPassword, Email, NewPassword
+from gateway.identity.accounts.schemas import CurrentPassword, NewPassword
+from ishop.emails import Email
 from ishop.schemas import Schema
 
 

@@ -6,7 +6,8 @@ from pydantic import Field, SecretStr, StringConstraints, ValidationInfo, field_
 from pydantic_core import PydanticCustomError
 
 from gateway.identity.accounts.domain import SENTENCES, weakness
-from gateway.identity.accounts.schemas import Email, NewPassword
+from gateway.identity.accounts.schemas import NewPassword
+from ishop.emails import Email
 from ishop.schemas import Schema
 
 

@@ -6,13 +6,13 @@ from uuid import UUID
 from fastapi import Depends, Form
 from starlette.responses import Response
 
-from gateway.identity.accounts.schemas import canonical_email
 from gateway.identity.sessions import service
 from gateway.identity.sessions.dependencies import CallerPlace, SigningInParts, form_only
 from gateway.identity.sessions.errors import InvalidCredentials, UnsupportedGrantType
 from gateway.identity.sessions.schemas import RevocationForm, SessionRead, TokenForm, TokenRead
 from ishop import problems
 from ishop.auth import Caller
+from ishop.emails import canonical_email
 from ishop.errors import InvalidRequest, NotFound, Unauthenticated
 from ishop.problems import problem_response
 from ishop.routing import CallerLanguage, Session, service_router

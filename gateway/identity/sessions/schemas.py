@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from gateway.identity.accounts.schemas import MAX_EMAIL
+from ishop.emails import MAX_EMAIL
 from ishop.schemas import Schema
 
 

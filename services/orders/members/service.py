@@ -67,3 +67,11 @@ async def _member_to_change(
     if role is None:
         raise NotFound
     return role
+
+
+async def require_manager(session: Session, caller: Principal, organization_id: UUID) -> None:
+    """Raises NotFound for who may not even see the members, Forbidden for who does not manage them."""
+    if not await repository.sees(session, caller, organization_id):
+        raise NotFound
+    if not caller.is_office and await repository.role_of(session, organization_id, caller.id) != MANAGER:
+        raise Forbidden
