@@ -1,7 +1,6 @@
 """`ishop backup`: one consistent copy of the whole market in one file, made while the market runs."""
 
 import asyncio
-import importlib.metadata
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -11,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 import asyncpg
 
-from ishop import clock
+from ishop import __version__, clock
 from ishop.archive import CHUNK, FORMAT, Manifest, Writer, new_file
 from ishop.home import StartupError
 from ishop.postgres import programs
@@ -58,7 +57,7 @@ async def back_up(settings: Settings, path: Path, show: Show, *, replace: bool) 
                 manifest = Manifest(
                     format=FORMAT,
                     created_at=moment,
-                    version=importlib.metadata.version("ishop"),
+                    version=__version__,
                     revision=revision,
                     server_version=server_version,
                     dump_bytes=writer.dump_bytes,

@@ -77,10 +77,12 @@ class Engine:
         return self._postgres
 
     async def up(self) -> None:
-        """`docker compose up --wait`: start everything in order, each once the conditions it waits for hold."""
-        for name in self.composition.services:
+        """`docker compose up --wait`: start what does not run, in order, once the conditions that it waits for hold."""
+        for name in self.composition.services.keys() - self._ports.keys():
             self._make_room(name)
         for name in self.composition.start_order():
+            if name in self.processes or (name == "postgres" and self._postgres is not None):
+                continue
             for other, condition in waits_for(self.composition.services[name]).items():
                 if condition == "service_healthy":
                     await self.wait_until_healthy(other)
@@ -152,7 +154,7 @@ class Engine:
             "PATH": f"{BIN}:{os.defpath}",
             "PYTHONPATH": f"{ROOT}:{sysconfig.get_path('purelib')}",
             "LD_LIBRARY_PATH": str(self._python.parents[1] / "lib"),
-            "TMPDIR": str(self._temporary(name)),
+            "TMPDIR": str(self.temporary(name)),
             **{variable: self._rewritten(value) for variable, value in given.items()},
             "ISHOP_HOST": LOOPBACK,
             "ISHOP_METRICS_HOST": LOOPBACK,
@@ -169,6 +171,16 @@ class Engine:
         self._make_room(copy)
         await self._start(copy)
         return copy
+
+    def temporary(self, name: str) -> Path:
+        """The one directory that a process of ours may write to."""
+        directory = self.place / name / "tmp"
+        if not directory.exists():
+            directory.mkdir()
+            account = self._account(name)
+            if account is not None:
+                os.chown(directory, account.uid, account.gid)
+        return directory
 
     async def stop(self, name: str) -> None:
         """Stop one service with SIGTERM, and with SIGKILL after the time that it is given."""
@@ -264,16 +276,6 @@ class Engine:
             shutil.copy2(shared, home / "lib")
         (home / "bin").mkdir()
         return Path(shutil.copy2(program, home / "bin" / program.name))
-
-    def _temporary(self, name: str) -> Path:
-        """The one directory that a process of ours may write to."""
-        directory = self.place / name / "tmp"
-        if not directory.exists():
-            directory.mkdir()
-            account = self._account(name)
-            if account is not None:
-                os.chown(directory, account.uid, account.gid)
-        return directory
 
     def _make_room(self, name: str) -> None:
         (self.place / name).mkdir(exist_ok=True)

@@ -5,6 +5,7 @@ import asyncio
 import fnmatch
 import importlib.util
 import io
+import re
 import shlex
 import shutil
 import sys
@@ -64,6 +65,12 @@ def test_the_packages_need_nothing_of_what_is_left_out() -> None:
                 modules = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
                 modules += [name.name for name in node.names] if isinstance(node, ast.Import) else []
                 assert {module.partition(".")[0] for module in modules} & ours <= set(COPIED), file
+
+
+def test_the_packages_do_not_ask_how_they_were_installed() -> None:
+    for source in COPIED[1:]:
+        for file in (ROOT / source).rglob("*.py"):
+            assert not re.search(r"""(version|distribution|metadata|files)\(["']ishop["']\)""", file.read_text()), file
 
 
 def test_packages_are_installed_from_the_hashed_lock_only() -> None:

@@ -10,6 +10,7 @@ import httpx
 import pytest
 from dotenv import dotenv_values
 
+from demo.accounts import CONSUMER, PASSWORD
 from demo.scenario import play
 from ishop import env_file
 from ishop.child_process import LOOPBACK
@@ -18,6 +19,9 @@ from tests.conftest import MEILISEARCH_MISSING
 from tests.deploy.composition import TEMPLATE, Composition
 from tests.deploy.engine import Engine, EngineFailed
 from tests.ishop.homes import process_user, temporary_home
+
+PARTS_TO_REST = ("gateway", "worker", "orders", "vendors", "catalog")
+"""What must not run while a backup is put back."""
 
 BY_HAND = {"ISHOP_MAIL_URL": "mailbox", "ISHOP_PUBLIC_URL": "https://pasar.test"}
 """What `make secrets` leaves to the operator."""
@@ -53,6 +57,15 @@ def environment_of(pid: int) -> dict[str, str]:
 
 def secret_names(environment: Mapping[str, str]) -> set[str]:
     return {name for name in environment if name.endswith(("_PASSWORD", "_DSN", "_KEY"))}
+
+
+async def sign_in(url: str, email: str, password: str) -> httpx.AsyncClient:
+    """A client signed in at the door; the caller closes it."""
+    client = httpx.AsyncClient(base_url=url, trust_env=False)
+    form = {"grant_type": "password", "username": email, "password": password}
+    token = (await client.post("/v1/auth/token", data=form)).json()["access_token"]
+    client.headers["Authorization"] = f"Bearer {token}"
+    return client
 
 
 async def test_whole_market_is_ready(production: Engine) -> None:
@@ -120,12 +133,9 @@ async def test_operator_makes_the_first_administrator(production: Engine) -> Non
     await production.run("migrate", "accounts", "create", email, "--name", "Kepala Dinas", typed=f"{password}\n")
     await production.run("migrate", "accounts", "grant", email, "admin")
     assert email in await production.run("migrate", "accounts", "list")
-    async with httpx.AsyncClient(base_url=production.url("gateway"), trust_env=False) as client:
-        signed_in = await client.post(
-            "/v1/auth/token", data={"grant_type": "password", "username": email, "password": password}
-        )
-        token = signed_in.json()["access_token"]
-        me = (await client.get("/v1/me", headers={"Authorization": f"Bearer {token}"})).json()
+    client = await sign_in(production.url("gateway"), email, password)
+    me = (await client.get("/v1/me")).json()
+    await client.aclose()
     assert (me["email"], me["roles"], me["confirmed"]) == (email, ["consumer", "admin"], True)
     with pytest.raises(EngineFailed, match="has an account already"):
         await production.run("migrate", "accounts", "create", email, "--name", "Kepala Dinas", typed=f"{password}\n")
@@ -144,6 +154,19 @@ async def test_demo_market_plays_the_scenario_and_stops_in_order() -> None:
             assert found["engine"] == ("meilisearch" if engine.has_meilisearch else "postgres")
         await engine.run("migrate", "doctor")
         assert "Nothing waits" in await engine.run("migrate", "jobs", "list")
+        orders = "/v1/orders"
+        consumer = await sign_in(engine.url("gateway"), CONSUMER, PASSWORD)
+        placed = await consumer.get(orders)
+        assert placed.json()["items"]
+        backup = str(engine.temporary("migrate") / "market.backup")
+        await engine.run("migrate", "backup", backup)
+        for name in PARTS_TO_REST:
+            await engine.stop(name)
+        await engine.run("migrate", "restore", backup, "--yes")
+        await engine.up()
+        restored = await consumer.get(orders)
+        assert restored.json() == placed.json()
+        await consumer.aclose()
         await engine.down()
         assert {name: engine.exit_codes[name] for name in engine.composition.ours()} == dict.fromkeys(
             engine.composition.ours(), 0
