@@ -8,7 +8,6 @@ from typing import Any, Final
 
 import structlog
 from fastapi import FastAPI
-from limits import RateLimitItemPerMinute
 from starlette.types import Receive, Scope, Send
 
 from gateway.api_keys.tokens import KeyTokens
@@ -18,18 +17,10 @@ from gateway.figures import Figures
 from gateway.identity.app import create_app as create_identity
 from gateway.over_http import OverHttp
 from gateway.pages import HEALTH, Page, Pages
-from gateway.rate_limits import (
-    PUBLIC_READS,
-    READS,
-    SIGN_IN,
-    WRITES,
-    Quota,
-    RateLimits,
-    subject_of_address,
-)
-from gateway.routes import IDENTITY, ROUTES, Route, RouteTable
+from gateway.proxies import Proxies
+from gateway.rate_limits import ADDRESS, ANONYMOUS, PRINCIPAL, RateLimits, subject_of_address
+from gateway.routes import IDENTITY, ROUTES, Route, RouteClass, RouteTable
 from gateway.upstreams import InProcess, Upstream
-from ishop.auth import Principal
 from ishop.context import request_id
 from ishop.errors import AppError, InternalError, MalformedRequest, MethodNotAllowed, Unauthenticated, Unavailable
 from ishop.logs import AccessLog
@@ -64,6 +55,7 @@ class Gateway:
         upstreams: Mapping[str, Upstream],
         routes: tuple[Route, ...] = ROUTES,
         key_tokens: KeyTokens | None = None,
+        limits: RateLimits | None = None,
     ) -> None:
         self._verifier = runtime.verifier
         self._key_tokens = key_tokens
@@ -71,8 +63,9 @@ class Gateway:
         self._routes = routes
         self._table = RouteTable(routes)
         self._figures = Figures(routes)
-        self._limits = RateLimits() if runtime.settings.rate_limits else None
-        self._pages = Pages(runtime, self._upstreams, self.document)
+        self._limits = RateLimits.of(runtime.settings) if limits is None else limits
+        self._proxies = Proxies(runtime.settings.trusted_proxies)
+        self._pages = Pages(runtime, self._upstreams, self.document, self._limits)
         # Request ids have to differ, not to be secret; asking the system for 16 random bytes costs 6 us each time.
         self._random = random.Random()  # noqa: S311 - see above
         self._access_log = AccessLog(runtime.settings, "gateway.access", "gateway")
@@ -83,6 +76,8 @@ class Gateway:
         self.on_shutdown: list[Callable[[], Awaitable[None]]] = [
             upstream.close for upstream in self._upstreams.values()
         ]
+        if self._limits is not None and limits is None:
+            self.on_shutdown.append(self._limits.close)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -172,6 +167,7 @@ class Gateway:
         path = _raw_path(scope)
         if incoming.fault is not None:
             raise MalformedRequest(reason=incoming.fault)
+        exchange.address, _ = self._proxies.client_of(scope)
         page = self._pages.find(path)
         if page is not None:
             await self._show(exchange, path, page)
@@ -187,7 +183,11 @@ class Gateway:
         incoming.passed.append(self._timeout)
         if tracing.tracer is not None:
             incoming.passed.append((tracing.PARENT_FIELD.encode(), tracing.tracer.parent().encode()))
-        passed = {"method": "GET" if scope["method"] == "HEAD" else scope["method"], "headers": incoming.passed}
+        passed = {
+            "method": "GET" if scope["method"] == "HEAD" else scope["method"],
+            "headers": incoming.passed,
+            "client": None if exchange.address is None else (exchange.address, 0),
+        }
         if not scope["query_string"].isascii():
             passed["query_string"] = _escaped(scope["query_string"])
         in_flight = self._figures.in_flight(route.upstream)
@@ -208,7 +208,7 @@ class Gateway:
         if exchange.scope["method"] not in SAFE_METHODS:
             raise MethodNotAllowed(headers={"Allow": "GET, HEAD"})
         if path not in HEALTH:
-            self._count(exchange, PUBLIC_READS, exchange.scope.get("client"))
+            await self._count(exchange, RouteClass.READ)
         response = await page(exchange.incoming.text(b"accept") or "")
         await response(exchange.scope, exchange.receive, exchange.send)
 
@@ -217,11 +217,11 @@ class Gateway:
 
         An API key is exchanged for an access token here, so services never see one.
         """
-        incoming, client = exchange.incoming, exchange.scope.get("client")
+        incoming = exchange.incoming
         if route.signs_in:
             # Who signs in is nobody yet: an expired token that a client still sends must not keep it from a new one.
             incoming.forget_authorization()
-            self._count(exchange, SIGN_IN, client)
+            await self._count(exchange, route.kind)
             return
         refusal: Unauthenticated | None = None
         key = incoming.api_key()
@@ -231,17 +231,21 @@ class Gateway:
             exchange.principal = await self._verifier.principal_of(incoming.text(b"authorization"))
         except Unauthenticated as error:
             refusal = error
-        reads = PUBLIC_READS if exchange.principal is None else READS
-        self._count(exchange, reads if route.method == "GET" else WRITES, client)
+        await self._count(exchange, route.kind)
         if refusal is not None:
             raise refusal
 
-    def _count(self, exchange: Exchange, limit: RateLimitItemPerMinute, client: tuple[str, int] | None) -> None:
+    async def _count(self, exchange: Exchange, kind: RouteClass) -> None:
+        """Count one call; of somebody who is signed in for the account and for the address that it is used from."""
         if self._limits is None:
             return
-        principal: Principal | None = exchange.principal
-        subject = subject_of_address(client[0] if client else None) if principal is None else str(principal.id)
-        quota: Quota = self._limits.count(limit, subject)
+        subject = subject_of_address(exchange.address)
+        if exchange.principal is None:
+            quota = await self._limits.count(ANONYMOUS[kind], subject)
+        else:
+            quota = await self._limits.count_all(
+                [(PRINCIPAL[kind], str(exchange.principal.id)), (ADDRESS[kind], subject)]
+            )
         exchange.added.extend(quota.headers())
         if quota.exceeded:
             raise quota.refusal()
@@ -255,7 +259,8 @@ def create_gateway(runtime: Runtime, upstreams: Mapping[str, Upstream]) -> Gatew
     identity = upstreams[IDENTITY]
     if not isinstance(identity, InProcess):
         raise TypeError("Identity lives in the process of the gateway, in every way to run.")
-    return Gateway(runtime, upstreams, key_tokens=identity.app.state.key_tokens)
+    state = identity.app.state
+    return Gateway(runtime, upstreams, key_tokens=state.key_tokens, limits=state.limits)
 
 
 def openapi_document(services: Mapping[str, FastAPI]) -> dict[str, Any]:

@@ -141,6 +141,7 @@ class Exchange:
         "_receive",
         "_send",
         "added",
+        "address",
         "body_limit",
         "finished",
         "incoming",
@@ -155,6 +156,7 @@ class Exchange:
         self.scope = scope
         self.incoming = incoming
         self.added = added
+        self.address: str | None = None
         self.principal: Principal | None = None
         self.route: str | None = None
         self.status: int | None = None

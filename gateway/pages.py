@@ -11,6 +11,7 @@ import structlog
 from starlette.responses import RedirectResponse, Response
 from starlette.types import Message, Scope
 
+from gateway.rate_limits import RateLimits
 from gateway.upstreams import Upstream
 from ishop.errors import Unavailable
 from ishop.service import Runtime
@@ -47,10 +48,12 @@ class Pages:
         runtime: Runtime,
         upstreams: Mapping[str, Upstream],
         document: Callable[[], Awaitable[dict[str, Any]]],
+        limits: RateLimits | None,
     ) -> None:
         self._keys = runtime.verifier.keys
         self._upstreams = upstreams
         self._document = document
+        self._limits = limits
         self._document_bytes: bytes | None = None
         self._ready_until = 0.0
         self._ready: dict[str, str] = {}
@@ -106,7 +109,11 @@ class Pages:
         if states == {DOWN}:
             raise Unavailable
         status = OK if states == {OK} else "degraded"
-        return _json(orjson.dumps({"status": status, "upstreams": self._ready}))
+        answer: dict[str, Any] = {"status": status, "upstreams": self._ready}
+        if self._limits is not None and self._limits.shares:
+            # No reason to be sent fewer requests: only the limits are looser, each gateway counting for itself.
+            answer["rate_limits"] = self._limits.counted_in
+        return _json(orjson.dumps(answer))
 
     async def _openapi(self, _accept: str) -> Response:
         if self._document_bytes is None:

@@ -1,106 +1,71 @@
 """Rate limits: how many requests a minute a principal, an address or an e-mail address may make.
 
-Fixed windows of one minute, counted in the memory of this process. The headers are those of
-draft-ietf-httpapi-ratelimit-headers: `RateLimit-Policy` states the limit, `RateLimit` what is left of it.
+The header fields are those of draft-ietf-httpapi-ratelimit-headers: `RateLimit-Policy` states the limit, `RateLimit`
+what is left of it, both of the limit that is nearest to its end.
 """
 
 import ipaddress
-import math
-import time
-from collections import OrderedDict
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
-from limits import RateLimitItemPerMinute
-from limits.storage import Storage
-from limits.strategies import FixedWindowRateLimiter
-
+from gateway.routes import RouteClass
+from gateway.windows import ValkeyWindows, Window, WindowMemory
 from ishop.errors import TooManyRequests
-
-PUBLIC_READS: Final = RateLimitItemPerMinute(1200, namespace="public-reads")
-READS: Final = RateLimitItemPerMinute(600, namespace="reads")
-WRITES: Final = RateLimitItemPerMinute(300, namespace="writes")
-SIGN_IN: Final = RateLimitItemPerMinute(20, namespace="sign-in")
-
-WINDOW_SECONDS: Final = 60
-MAX_WINDOWS: Final = 100_000
+from ishop.settings import Settings, SettingsError
 
 
-class WindowMemory(Storage):
-    """Counters in memory. Every window is as long as every other, so the oldest is always the first to end.
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """So many requests of one subject in a window, which begins with its first one."""
 
-    The library's own memory storage starts a thread every 10 ms of traffic that walks over all keys: measured 16 us a
-    request and stalls of 24 ms with 50,000 keys, which anybody with as many addresses could bring about.
-    """
+    name: str
+    amount: int
+    seconds: int = 60
 
-    STORAGE_SCHEME = None
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._windows: OrderedDict[str, tuple[float, int]] = OrderedDict()
+SIGN_IN: Final = Limit("sign-in", 20)
 
-    @property
-    def base_exceptions(self) -> type[Exception]:
-        """What a broken storage raises: this one cannot break."""
-        return ValueError
-
-    def incr(self, key: str, expiry: int, amount: int = 1) -> int:
-        """Count `amount` more in the window of `key`, which ends `expiry` seconds after its first request."""
-        now = time.time()
-        ends, count = self._windows.get(key, (0.0, 0))
-        if ends <= now:
-            self._forget(key, now)
-            ends, count = now + expiry, 0
-        self._windows[key] = (ends, count + amount)
-        return count + amount
-
-    def get(self, key: str) -> int:
-        """What was counted in the window of `key` so far."""
-        ends, count = self._windows.get(key, (0.0, 0))
-        return count if ends > time.time() else 0
-
-    def get_expiry(self, key: str) -> float:
-        """When the window of `key` ends, as a Unix time; now where there is none."""
-        ends, _ = self._windows.get(key, (0.0, 0))
-        return max(ends, time.time())
-
-    def check(self) -> bool:
-        """Whether counting works."""
-        return True
-
-    def reset(self) -> int:
-        """Forget everything and return how many windows there were."""
-        forgotten = len(self._windows)
-        self._windows.clear()
-        return forgotten
-
-    def clear(self, key: str) -> None:
-        """Forget the window of `key`."""
-        self._windows.pop(key, None)
-
-    def _forget(self, key: str, now: float) -> None:
-        """Make room for a new window of `key`: its old one goes, and the oldest that have ended or are too many."""
-        self._windows.pop(key, None)
-        while self._windows:
-            oldest = next(iter(self._windows))
-            if self._windows[oldest][0] > now and len(self._windows) < MAX_WINDOWS:
-                return
-            del self._windows[oldest]
+ANONYMOUS: Final[Mapping[RouteClass, Limit]] = {
+    RouteClass.READ: Limit("public-reads", 1200),
+    RouteClass.SEARCH: Limit("public-search", 600),
+    RouteClass.WRITE: Limit("public-writes", 300),
+    RouteClass.ORDER: Limit("public-orders", 120),
+    RouteClass.HEAVY: Limit("public-heavy", 60),
+    RouteClass.SIGN_IN: SIGN_IN,
+}
+"""Of an address whose caller is nobody, or nobody yet."""
+PRINCIPAL: Final[Mapping[RouteClass, Limit]] = {
+    RouteClass.READ: Limit("reads", 600),
+    RouteClass.SEARCH: Limit("search", 300),
+    RouteClass.WRITE: Limit("writes", 300),
+    RouteClass.ORDER: Limit("orders", 120),
+    RouteClass.HEAVY: Limit("heavy", 60),
+}
+"""Of one account, from however many addresses."""
+ADDRESS_FACTOR: Final = 10
+"""Of one address, with however many accounts: a hotel's or a mobile network's is shared by many honest ones."""
+ADDRESS: Final[Mapping[RouteClass, Limit]] = {
+    kind: Limit(f"{limit.name}-address", limit.amount * ADDRESS_FACTOR) for kind, limit in PRINCIPAL.items()
+}
+LIMITS: Final[Mapping[str, Limit]] = {
+    limit.name: limit for limit in (*ANONYMOUS.values(), *PRINCIPAL.values(), *ADDRESS.values())
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Quota:
     """What one subject may still do in its window."""
 
-    limit: RateLimitItemPerMinute
+    limit: Limit
     remaining: int
     reset_seconds: int
     exceeded: bool
 
     def headers(self) -> list[tuple[bytes, bytes]]:
         """The two header fields that tell the caller."""
-        name = self.limit.namespace
-        policy = f'"{name}";q={self.limit.amount};w={WINDOW_SECONDS}'
+        name = self.limit.name
+        policy = f'"{name}";q={self.limit.amount};w={self.limit.seconds}'
         state = f'"{name}";r={self.remaining};t={self.reset_seconds}'
         return [(b"ratelimit-policy", policy.encode()), (b"ratelimit", state.encode())]
 
@@ -110,22 +75,76 @@ class Quota:
 
 
 class RateLimits:
-    """The counters of this process."""
+    """The counters of this process, shared with other gateways where there is a Valkey. `amounts` are by limit name."""
 
-    def __init__(self) -> None:
-        self._windows = WindowMemory()
-        self._limiter = FixedWindowRateLimiter(self._windows)
+    def __init__(self, amounts: Mapping[str, int] | None = None, shared: ValkeyWindows | None = None) -> None:
+        self._amounts = dict(amounts or {})
+        self._memory = WindowMemory()
+        self._shared = shared
 
-    def count(self, limit: RateLimitItemPerMinute, subject: str) -> Quota:
+    @classmethod
+    def of(cls, settings: Settings) -> "RateLimits | None":
+        """The limits that the settings ask for, if any; raises SettingsError for a limit that does not exist."""
+        unknown = settings.rates.keys() - LIMITS.keys()
+        if unknown:
+            raise SettingsError(
+                f"ISHOP_RATES names {', '.join(sorted(unknown))}, which are no limits. There are {', '.join(LIMITS)}."
+            )
+        if not settings.rate_limits:
+            return None
+        url = settings.valkey_url
+        return cls(settings.rates, ValkeyWindows(url.get_secret_value()) if url is not None else None)
+
+    @property
+    def counted_in(self) -> str:
+        """Where requests are counted now; `memory` is that of this process."""
+        return "valkey" if self._shared is not None and self._shared.reached else "memory"
+
+    @property
+    def shares(self) -> bool:
+        """Whether other gateways are to count along."""
+        return self._shared is not None
+
+    async def count(self, limit: Limit, subject: str) -> Quota:
         """Count one request of `subject` against `limit`."""
-        allowed = self._limiter.hit(limit, subject)
-        window = self._limiter.get_window_stats(limit, subject)
-        seconds = max(1, math.ceil(window.reset_time - time.time()))
-        return Quota(limit, window.remaining, seconds, exceeded=not allowed)
+        return await self.count_all([(limit, subject)])
 
-    def forget(self, limit: RateLimitItemPerMinute, subject: str) -> None:
+    async def count_all(self, counted: Sequence[tuple[Limit, str]]) -> Quota:
+        """Count one request against several limits; the quota that is exceeded, else the one nearest to its end."""
+        keys = [(_key(limit, subject), limit.seconds) for limit, subject in counted]
+        windows = [self._memory.hit(key, seconds) for key, seconds in keys]
+        quotas = [self._quota(limit, window) for (limit, _), window in zip(counted, windows, strict=True)]
+        # What is too much for this process alone is too much for all: a flood costs Valkey nothing.
+        if self._shared is not None and not any(quota.exceeded for quota in quotas):
+            shared = await self._shared.hit(keys)
+            if shared is not None:
+                quotas = [self._quota(limit, window) for (limit, _), window in zip(counted, shared, strict=True)]
+        return min(quotas, key=_room)
+
+    async def forget(self, limit: Limit, subject: str) -> None:
         """Let `subject` begin again."""
-        self._limiter.clear(limit, subject)
+        self._memory.forget(_key(limit, subject), limit.seconds)
+        if self._shared is not None:
+            await self._shared.forget(_key(limit, subject))
+
+    async def close(self) -> None:
+        """Close the connection to Valkey."""
+        if self._shared is not None:
+            await self._shared.close()
+
+    def _quota(self, limit: Limit, window: Window) -> Quota:
+        if limit.name in self._amounts:
+            limit = replace(limit, amount=self._amounts[limit.name])
+        count, seconds = window
+        return Quota(limit, max(0, limit.amount - count), seconds, exceeded=count > limit.amount)
+
+
+def _key(limit: Limit, subject: str) -> str:
+    return f"{limit.name}/{subject}"
+
+
+def _room(quota: Quota) -> tuple[bool, float]:
+    return not quota.exceeded, quota.remaining / quota.limit.amount
 
 
 def subject_of_address(host: str | None) -> str:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Final
 
 from ishop.deprecation import Deprecation
@@ -19,6 +20,18 @@ ORDER: Final = 256 * KIB
 """1,000 lines of 100 bytes, twice over. What may be longer costs more to refuse than to serve."""
 
 
+class RouteClass(StrEnum):
+    """What a request costs and how much it matters: limits and places in line are given out by it."""
+
+    READ = "read"
+    SEARCH = "search"
+    WRITE = "write"
+    ORDER = "order"
+    HEAVY = "heavy"
+    """A batch of thousands of rows."""
+    SIGN_IN = "sign-in"
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
     """One operation: `path` is the template that the service itself uses, letter for letter."""
@@ -26,6 +39,8 @@ class Route:
     method: str
     path: str
     upstream: str
+    special: RouteClass | None = None
+    """Where it is no common read or write."""
     body_limit: int = MIB
     """In bytes; a longer body is answered with 413."""
     signs_in: bool = False
@@ -33,11 +48,18 @@ class Route:
     deprecations: tuple[Deprecation, ...] = ()
     """What of it is to go, and what to use instead: told in the document and in the header fields of its answers."""
 
+    @property
+    def kind(self) -> RouteClass:
+        """Its class: what it says itself, else a read or a write."""
+        if self.signs_in:
+            return RouteClass.SIGN_IN
+        return self.special or (RouteClass.READ if self.method == "GET" else RouteClass.WRITE)
+
 
 ROUTES: Final = (
     # Find: search, and what things are called
-    Route("GET", "/v1/search/products", CATALOG),
-    Route("GET", "/v1/search/suggestions", CATALOG),
+    Route("GET", "/v1/search/products", CATALOG, RouteClass.SEARCH),
+    Route("GET", "/v1/search/suggestions", CATALOG, RouteClass.SEARCH),
     Route("GET", "/v1/products", CATALOG),
     Route("GET", "/v1/products/{id_or_slug}", CATALOG),
     Route("GET", "/v1/commodities", CATALOG),
@@ -57,7 +79,7 @@ ROUTES: Final = (
     Route("GET", "/v1/stock/{sku_id}", VENDORS),
     Route("PATCH", "/v1/stock/{sku_id}", VENDORS),
     Route("GET", "/v1/stock/{sku_id}/movements", VENDORS),
-    Route("POST", "/v1/stock/batch", VENDORS, body_limit=2 * MIB),
+    Route("POST", "/v1/stock/batch", VENDORS, RouteClass.HEAVY, body_limit=2 * MIB),
     # Who calls
     Route("POST", "/v1/auth/register", IDENTITY, body_limit=16 * KIB, signs_in=True),
     Route("POST", "/v1/auth/confirm", IDENTITY, body_limit=16 * KIB, signs_in=True),
@@ -81,8 +103,8 @@ ROUTES: Final = (
     Route("DELETE", "/v1/api-keys/{api_key_id}", IDENTITY),
     Route("POST", "/v1/api-keys/{api_key_id}/rotate", IDENTITY, body_limit=16 * KIB),
     # Buy
-    Route("POST", "/v1/orders/preview", ORDERS, body_limit=ORDER),
-    Route("POST", "/v1/orders", ORDERS, body_limit=ORDER),
+    Route("POST", "/v1/orders/preview", ORDERS, RouteClass.ORDER, body_limit=ORDER),
+    Route("POST", "/v1/orders", ORDERS, RouteClass.ORDER, body_limit=ORDER),
     Route("GET", "/v1/orders", ORDERS),
     Route("GET", "/v1/orders/{order_id}", ORDERS),
     Route("POST", "/v1/orders/{order_id}/cancel", ORDERS),
@@ -95,8 +117,8 @@ ROUTES: Final = (
     Route("POST", "/v1/organizations/{organization_id}/invitations", ORDERS, body_limit=16 * KIB),
     Route("GET", "/v1/organizations/{organization_id}/invitations", ORDERS),
     Route("DELETE", "/v1/organizations/{organization_id}/invitations/{invitation_id}", ORDERS),
-    Route("POST", "/v1/bulk-orders/preview", ORDERS, body_limit=ORDER),
-    Route("POST", "/v1/bulk-orders", ORDERS, body_limit=ORDER),
+    Route("POST", "/v1/bulk-orders/preview", ORDERS, RouteClass.ORDER, body_limit=ORDER),
+    Route("POST", "/v1/bulk-orders", ORDERS, RouteClass.ORDER, body_limit=ORDER),
     Route("GET", "/v1/bulk-orders", ORDERS),
     Route("GET", "/v1/bulk-orders/{order_id}", ORDERS),
     # Sell: a producer's part of an order

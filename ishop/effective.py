@@ -66,4 +66,8 @@ def _shown(value: object) -> str:
         return MASK if value.get_secret_value() else ""
     if isinstance(value, bool):
         return "on" if value else "off"
+    if isinstance(value, Mapping):
+        return ",".join(f"{name}={amount}" for name, amount in value.items())
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
     return str(masked(str(value)))

@@ -1,14 +1,25 @@
 """Settings of one i-Shop process, read from the environment, `.env` and files of secrets, frozen once read."""
 
 import os
+from collections.abc import Mapping
 from enum import StrEnum
 from functools import cache
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import quote
 
-from pydantic import AnyHttpUrl, BeforeValidator, Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import (
+    AnyHttpUrl,
+    BeforeValidator,
+    Field,
+    PositiveInt,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
 class Environment(StrEnum):
@@ -42,6 +53,32 @@ SECRETS_DIRECTORY: Final = Path("/run/secrets")
 """Where containers find secrets as files, named like the variables. Another place is named by ISHOP_SECRETS_DIR."""
 
 
+VALKEY_SCHEMES: Final = ("valkey", "valkeys", "redis", "rediss", "unix")
+
+Network = IPv4Network | IPv6Network
+
+
+def _list(value: Any) -> Any:
+    """`a, b` as a list."""
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _amounts(value: Any) -> Any:
+    """`a=1, b=2` as a mapping."""
+    if not isinstance(value, str):
+        return value
+    pairs = [part.partition("=") for part in _list(value)]
+    if not all(equals for _, equals, _ in pairs):
+        raise ValueError("write it as name=number, separated by commas")
+    return {name.strip(): number.strip() for name, _, number in pairs}
+
+
+Amounts = Annotated[Mapping[str, PositiveInt], NoDecode, BeforeValidator(_amounts)]
+"""Numbers by name, in the environment as `a=1,b=2`."""
+Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_list)]
+"""Addresses and ranges of them (CIDR), separated by commas."""
+
+
 class SettingsError(Exception):
     """What is wrong with the settings of this process: one sentence a line, each with the variable to set."""
 
@@ -64,6 +101,12 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=1, le=65535)
     rate_limits: bool = True
+    rates: Amounts = Field(default_factory=dict)
+    """Requests a minute, by the name of the limit; what is not named keeps its default."""
+    valkey_url: SecretStr | None = Field(default=None, validation_alias="VALKEY_URL")
+    """Where several gateways share what they count; it may hold a password."""
+    trusted_proxies: Networks = ()
+    """Whose X-Forwarded-For and X-Forwarded-Proto are believed."""
     log_level: Annotated[Literal["debug", "info", "warning", "error", "critical"], BeforeValidator(str.lower)] = "info"
 
     database_host: str = "127.0.0.1"
@@ -102,6 +145,14 @@ class Settings(BaseSettings):
 
     signing_key: SecretStr | None = None
     verify_keys: str | None = None
+
+    @field_validator("valkey_url")
+    @classmethod
+    def check_valkey_url(cls, url: SecretStr | None) -> SecretStr | None:
+        """Only the form: whether anybody answers there is found out while running, and does not matter."""
+        if url is not None and url.get_secret_value().partition("://")[0] not in VALKEY_SCHEMES:
+            raise ValueError(f"it must begin with one of {', '.join(f'{scheme}://' for scheme in VALKEY_SCHEMES)}")
+        return url
 
     @model_validator(mode="after")
     def refuse_development_settings(self) -> Self:

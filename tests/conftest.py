@@ -25,6 +25,10 @@ MEILISEARCH_MISSING = (
     "SEARCH NOT TESTED AGAINST MEILISEARCH: no `meilisearch` program on PATH and no MEILI_URL. "
     "See README, 'Search', for how to get one."
 )
+VALKEY_MISSING = (
+    "RATE LIMITS NOT TESTED AGAINST VALKEY: no `valkey-server` and no `redis-server` program on PATH. "
+    "On Debian: apt-get install redis-server."
+)
 
 
 def pytest_configure() -> None:
@@ -35,8 +39,9 @@ def pytest_configure() -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say loudly what was not tested."""
     skipped = terminalreporter.stats.get("skipped", [])
-    if any(MEILISEARCH_MISSING in str(report.longrepr) for report in skipped):
-        terminalreporter.write_line(MEILISEARCH_MISSING, red=True, bold=True)
+    for missing in (MEILISEARCH_MISSING, VALKEY_MISSING):
+        if any(missing in str(report.longrepr) for report in skipped):
+            terminalreporter.write_line(missing, red=True, bold=True)
 
 
 @pytest.fixture(scope="session")
@@ -53,6 +58,7 @@ async def cluster() -> AsyncIterator[Cluster]:
                 signing_key=SecretStr(secrets.signing_key),
                 rate_limits=False,
                 meili_url=None,
+                valkey_url=None,
             )
             yield Cluster(server.superuser_dsn, settings)
 

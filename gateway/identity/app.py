@@ -44,8 +44,11 @@ def create_app(runtime: Runtime) -> FastAPI:
         invitations,
     ]
     app = create_service("identity", Role.gateway, routers, runtime)
-    guessing = Guessing(RateLimits() if runtime.settings.rate_limits else None)
-    app.state.signing_in = SigningIn(Passwords(), KeyRing(app.state.database, runtime.settings), guessing)
+    limits = RateLimits.of(runtime.settings)
+    if limits is not None:
+        app.state.closers.append(limits.close)
+    app.state.limits = limits
+    app.state.signing_in = SigningIn(Passwords(), KeyRing(app.state.database, runtime.settings), Guessing(limits))
     app.state.key_tokens = KeyTokens(app.state.database, app.state.signing_in.signer)
     return app
 

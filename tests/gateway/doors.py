@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from httpx import ASGITransport, AsyncClient
 
 from gateway.app import Gateway
+from gateway.rate_limits import RateLimits
 from gateway.routes import IDENTITY, Route
 from ishop.service import Runtime
 from ishop.settings import Settings
@@ -42,7 +43,12 @@ async def open_door(
     apps: dict[str, FastAPI] = {name: create(runtime) for name, create in services.items()}
     async with upstreams(apps, mode, settings) as reached:
         key_tokens = apps[IDENTITY].state.key_tokens if IDENTITY in apps else None
-        gateway = Gateway(runtime, reached, tuple(routes), key_tokens)
+        limits = RateLimits.of(settings)
+        gateway = Gateway(runtime, reached, tuple(routes), key_tokens, limits)
         transport = ASGITransport(gateway, client=(address, 50000))
         async with AsyncClient(transport=transport, base_url=BASE_URL) as client:
-            yield Door(gateway, apps, runtime, client)
+            try:
+                yield Door(gateway, apps, runtime, client)
+            finally:
+                if limits is not None:
+                    await limits.close()

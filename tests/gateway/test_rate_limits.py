@@ -5,12 +5,17 @@ from collections.abc import AsyncIterator
 from uuid import UUID, uuid4
 
 import pytest
+from httpx import ASGITransport, AsyncClient
+from pydantic import ValidationError
 
-from gateway.rate_limits import READS, SIGN_IN, WINDOW_SECONDS, RateLimits, WindowMemory, subject_of_address
+from gateway.rate_limits import ADDRESS, LIMITS, PRINCIPAL, SIGN_IN, RateLimits, subject_of_address
+from gateway.routes import ROUTES, RouteClass
+from gateway.windows import WindowMemory
 from ishop.auth import Principal, Signer
+from ishop.settings import Settings, SettingsError
 from tests.databases import Cluster
 from tests.gateway import probes
-from tests.gateway.doors import Door, open_door
+from tests.gateway.doors import BASE_URL, Door, open_door
 from tests.gateway.test_app import problem
 
 
@@ -57,7 +62,7 @@ class TestCounting:
     async def test_reads_and_writes_apart(self, limited: Door) -> None:
         await limited.client.get("/v1/seen")
         answer = await limited.client.post("/v1/things", json={"text": "kopi"})
-        assert answer.headers["ratelimit"].startswith('"writes";r=299;')
+        assert answer.headers["ratelimit"].startswith('"public-writes";r=299;')
 
     async def test_bad_tokens_count_for_their_address(self, limited: Door) -> None:
         headers = {"Authorization": "Bearer forged"}
@@ -78,30 +83,81 @@ class TestCounting:
         assert (await limited.client.get("/v1/seen")).status_code == 200
 
 
+class TestClasses:
+    async def test_one_account_from_many_addresses(self, cluster: Cluster) -> None:
+        settings = cluster.settings.model_copy(update={"rate_limits": True, "rates": {"reads": 3}})
+        async with open_door(settings, probes.ROUTES, {probes.PROBE: probes.create_probe}) as door:
+            statuses = []
+            headers = bearer(door, uuid4())
+            for number in range(5):
+                transport = ASGITransport(door.gateway, client=(f"203.0.113.{number}", 50000))
+                async with AsyncClient(transport=transport, base_url=BASE_URL) as client:
+                    statuses.append((await client.get("/v1/mine", headers=headers)).status_code)
+        assert statuses == [200, 200, 200, 429, 429]
+
+    async def test_many_accounts_from_one_address(self, cluster: Cluster) -> None:
+        settings = cluster.settings.model_copy(update={"rate_limits": True, "rates": {"reads-address": 3}})
+        async with open_door(settings, probes.ROUTES, {probes.PROBE: probes.create_probe}) as door:
+            answers = [await door.client.get("/v1/mine", headers=bearer(door, uuid4())) for _ in range(5)]
+            assert [answer.status_code for answer in answers] == [200, 200, 200, 429, 429]
+            assert answers[-1].headers["ratelimit"].startswith('"reads-address";r=0;')
+
+    def test_every_class_of_the_route_table_has_a_limit(self) -> None:
+        kinds = {f"{route.method} {route.path}": route.kind for route in ROUTES}
+        assert kinds["GET /v1/search/products"] is RouteClass.SEARCH
+        assert kinds["POST /v1/orders"] is RouteClass.ORDER
+        assert kinds["POST /v1/stock/batch"] is RouteClass.HEAVY
+        assert kinds["POST /v1/auth/token"] is RouteClass.SIGN_IN
+        assert kinds["GET /v1/orders"] is RouteClass.READ
+        assert kinds["PATCH /v1/stock/{sku_id}"] is RouteClass.WRITE
+        assert PRINCIPAL.keys() == ADDRESS.keys() == set(RouteClass) - {RouteClass.SIGN_IN}
+
+
+class TestSettings:
+    def test_amounts_are_read_from_the_environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("ISHOP_RATES", "search=5, sign-in=7")
+        assert Settings(_env_file=None).rates == {"search": 5, "sign-in": 7}
+
+    @pytest.mark.parametrize("text", ["search", "search=0", "search=-1", "search=many", "search=1.5", "=,"])
+    def test_refused_when_they_are_no_numbers(self, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("ISHOP_RATES", text)
+        with pytest.raises(ValidationError):
+            Settings(_env_file=None)
+
+    def test_refused_when_there_is_no_such_limit(self) -> None:
+        with pytest.raises(SettingsError, match="ISHOP_RATES names serach, which are no limits"):
+            RateLimits.of(Settings(_env_file=None, rates={"serach": 5}))
+
+    @pytest.mark.parametrize("url", ["127.0.0.1:6379", "http://127.0.0.1", ""])
+    def test_refused_when_valkey_has_no_address(self, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("VALKEY_URL", url)
+        with pytest.raises(ValidationError):
+            Settings(_env_file=None)
+
+
 class TestWindows:
-    def test_begins_again_when_the_window_is_over(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        limits, moment = RateLimits(), time.time()
-        for _ in range(READS.amount):
-            assert not limits.count(READS, "a").exceeded
-        assert limits.count(READS, "a").exceeded
-        monkeypatch.setattr(time, "time", lambda: moment + WINDOW_SECONDS + 1)
-        assert limits.count(READS, "a").remaining == READS.amount - 1
+    async def test_begins_again_when_the_window_is_over(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        limits, moment, reads = RateLimits(), time.time(), LIMITS["reads"]
+        for _ in range(reads.amount):
+            assert not (await limits.count(reads, "a")).exceeded
+        assert (await limits.count(reads, "a")).exceeded
+        monkeypatch.setattr(time, "time", lambda: moment + 61)
+        assert (await limits.count(reads, "a")).remaining == reads.amount - 1
 
     def test_memory_is_bounded_when_addresses_are_many(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("gateway.rate_limits.MAX_WINDOWS", 1000)
+        monkeypatch.setattr("gateway.windows.MAX_WINDOWS", 1000)
         windows = WindowMemory()
         for number in range(5000):
-            windows.incr(f"address-{number}", WINDOW_SECONDS)
-        assert windows.reset() == 1000
-        assert windows.get("address-4999") == 0
+            windows.hit(f"address-{number}", 60)
+        assert len(windows) == 1000
 
     def test_ended_windows_are_forgotten(self, monkeypatch: pytest.MonkeyPatch) -> None:
         windows, moment = WindowMemory(), time.time()
         for number in range(100):
-            windows.incr(f"address-{number}", WINDOW_SECONDS)
-        monkeypatch.setattr(time, "time", lambda: moment + WINDOW_SECONDS + 1)
-        windows.incr("another", WINDOW_SECONDS)
-        assert windows.reset() == 1
+            windows.hit(f"address-{number}", 60)
+        monkeypatch.setattr(time, "time", lambda: moment + 61)
+        windows.hit("another", 60)
+        assert len(windows) == 1
 
 
 @pytest.mark.parametrize(

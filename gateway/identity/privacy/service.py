@@ -57,7 +57,7 @@ async def delete(parts: SigningIn, session: Session, caller: Principal, password
 
     Raises WrongPassword, OrdersOpen, LastInCharge, and TooManyRequests for who guesses with a stolen token.
     """
-    refusal = parts.guessing.count(f"delete/{caller.id}", place.network)
+    refusal = await parts.guessing.count(f"delete/{caller.id}", place.network)
     if refusal is not None:
         raise refusal
     credential = await repository.lock(session, caller.id)

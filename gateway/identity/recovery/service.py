@@ -66,7 +66,7 @@ async def reset(parts: SigningIn, session: Session, body: Reset, place: Place) -
     await accounts.set_password(session, owner, password_hash)
     await sessions.end_all(session, [owner, *losers])
     await sessions.know_only(session, owner, place)
-    parts.guessing.forget(email, place.network)
+    await parts.guessing.forget(email, place.network)
     log.info("password reset", principal=str(owner))
 
 
@@ -75,7 +75,7 @@ async def change(parts: SigningIn, session: Session, caller: Principal, body: Pa
 
     Raises WrongPassword, InvalidRequest for a weak one, and TooManyRequests for who guesses with a stolen token.
     """
-    refusal = parts.guessing.count(f"change/{caller.id}", place.network)
+    refusal = await parts.guessing.count(f"change/{caller.id}", place.network)
     if refusal is not None:
         raise refusal
     # The account stays locked while hashes are made, so that of two changes at once the second sees the first.
@@ -91,7 +91,7 @@ async def change(parts: SigningIn, session: Session, caller: Principal, body: Pa
     await accounts.set_password(session, caller.id, await parts.passwords.hash(password))
     await sessions.end_all(session, [caller.id], but=caller.session)
     await sessions.know_only(session, caller.id, place)
-    parts.guessing.forget(f"change/{caller.id}", place.network)
+    await parts.guessing.forget(f"change/{caller.id}", place.network)
     log.info("password changed", principal=str(caller.id))
 
 

@@ -12,15 +12,13 @@ import hashlib
 from dataclasses import dataclass
 from typing import Final
 
-from limits import RateLimitItemPerMinute
-
-from gateway.rate_limits import RateLimits
+from gateway.rate_limits import Limit, RateLimits
 from ishop.errors import TooManyRequests
 
-WINDOW_MINUTES: Final = 15
-PER_EMAIL_AND_NETWORK: Final = RateLimitItemPerMinute(10, WINDOW_MINUTES, namespace="sign-in-email-network")
-PER_EMAIL: Final = RateLimitItemPerMinute(30, WINDOW_MINUTES, namespace="sign-in-email")
-PER_NETWORK: Final = RateLimitItemPerMinute(300, WINDOW_MINUTES, namespace="sign-in-network")
+WINDOW_SECONDS: Final = 15 * 60
+PER_EMAIL_AND_NETWORK: Final = Limit("sign-in-email-network", 10, WINDOW_SECONDS)
+PER_EMAIL: Final = Limit("sign-in-email", 30, WINDOW_SECONDS)
+PER_NETWORK: Final = Limit("sign-in-network", 300, WINDOW_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +27,7 @@ class Guessing:
 
     limits: RateLimits | None
 
-    def count(self, subject: str, network: str) -> TooManyRequests | None:
+    async def count(self, subject: str, network: str) -> TooManyRequests | None:
         """Count an attempt at an address (or an account). What to answer to networks that it does not know, if any.
 
         Raises TooManyRequests where this network failed too often at this address.
@@ -37,17 +35,17 @@ class Guessing:
         if self.limits is None:
             return None
         name = _hash(subject)
-        of_both = self.limits.count(PER_EMAIL_AND_NETWORK, f"{name}/{network}")
+        of_both = await self.limits.count(PER_EMAIL_AND_NETWORK, f"{name}/{network}")
         if of_both.exceeded:
             # Not counted any further, so that one network alone cannot make the address hard to reach for all others.
             raise of_both.refusal()
-        of_others = [self.limits.count(PER_EMAIL, name), self.limits.count(PER_NETWORK, network)]
-        return next((quota.refusal() for quota in of_others if quota.exceeded), None)
+        of_others = await self.limits.count_all([(PER_EMAIL, name), (PER_NETWORK, network)])
+        return of_others.refusal() if of_others.exceeded else None
 
-    def forget(self, subject: str, network: str) -> None:
+    async def forget(self, subject: str, network: str) -> None:
         """Begin again for who has shown that he is the owner."""
         if self.limits is not None:
-            self.limits.forget(PER_EMAIL_AND_NETWORK, f"{_hash(subject)}/{network}")
+            await self.limits.forget(PER_EMAIL_AND_NETWORK, f"{_hash(subject)}/{network}")
 
 
 def _hash(subject: str) -> str:

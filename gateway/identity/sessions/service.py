@@ -38,7 +38,7 @@ async def sign_in(parts: SigningIn, session: Session, email: str | None, passwor
     `email` is None for what cannot be an address. Two hashes are always made, so that the time tells neither whether
     the address has an account nor whether one has confirmed it. Raises TooManyRequests for who guesses.
     """
-    refusal = parts.guessing.count(email or "", place.network)
+    refusal = await parts.guessing.count(email or "", place.network)
     found = Candidates() if email is None else await repository.get_candidates(session, email, place)
     candidates: Sequence[Credential | None] = (found.confirmed, found.unconfirmed)
     if refusal is not None:
@@ -52,7 +52,7 @@ async def sign_in(parts: SigningIn, session: Session, email: str | None, passwor
     account = await get_account(session, proven.user_id)
     if account is None:
         raise InvalidCredentials
-    parts.guessing.forget(email or "", place.network)
+    await parts.guessing.forget(email or "", place.network)
     log.info("signed in", principal=str(account.id))
     return await _issue(parts.signer, session, account, place, None)
 

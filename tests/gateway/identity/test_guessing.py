@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -66,7 +67,7 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("PER_EMAIL_AND_NETWORK", "PER_EMAIL", "PER_NETWORK"):
         limit = getattr(guessing, name)
         amount = {"PER_EMAIL_AND_NETWORK": 4, "PER_EMAIL": 6, "PER_NETWORK": 9}[name]
-        monkeypatch.setattr(guessing, name, type(limit)(amount, limit.multiples, namespace=limit.namespace))
+        monkeypatch.setattr(guessing, name, replace(limit, amount=amount))
 
 
 class TestAttacker:
