@@ -10,6 +10,7 @@ import structlog
 from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
+from gateway.admission import Admission
 from gateway.api_keys.tokens import KeyTokens
 from gateway.document import gateway_document
 from gateway.exchange import Exchange, Headers, Incoming
@@ -41,6 +42,7 @@ SECURITY_HEADERS: Final[Headers] = [
     (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"no-referrer"),
 ]
+TIMEOUT: Final = TIMEOUT_FIELD.lower().encode()
 PRINTABLE: Final = "".join(map(chr, range(0x21, 0x7F)))
 # Two years, as browsers' preload lists ask for; never in development, where it would break http://localhost.
 STRICT_TRANSPORT: Final = (b"strict-transport-security", b"max-age=63072000; includeSubDomains")
@@ -64,12 +66,12 @@ class Gateway:
         self._table = RouteTable(routes)
         self._figures = Figures(routes)
         self._limits = RateLimits.of(runtime.settings) if limits is None else limits
+        self._admission = Admission(routes, runtime.settings)
         self._proxies = Proxies(runtime.settings.trusted_proxies)
         self._pages = Pages(runtime, self._upstreams, self.document, self._limits)
         # Request ids have to differ, not to be secret; asking the system for 16 random bytes costs 6 us each time.
         self._random = random.Random()  # noqa: S311 - see above
         self._access_log = AccessLog(runtime.settings, "gateway.access", "gateway")
-        self._timeout = (TIMEOUT_FIELD.lower().encode(), str(int(runtime.settings.request_seconds * 1000)).encode())
         self._added = list(SECURITY_HEADERS)
         if runtime.settings.env is not Environment.development:
             self._added.append(STRICT_TRANSPORT)
@@ -180,7 +182,17 @@ class Gateway:
                 break
         await self._admit(exchange, route)
         exchange.limit_body(route.body_limit)
-        incoming.passed.append(self._timeout)
+        await exchange.hold_body()
+        seconds = self._admission.seconds(route)
+        arrived = time.monotonic()
+        async with self._admission.lane(route).place():
+            left = max(0, round((seconds - (time.monotonic() - arrived)) * 1000))
+            incoming.passed.append((TIMEOUT, str(left).encode()))
+            await self._hand_over(exchange, route)
+
+    async def _hand_over(self, exchange: Exchange, route: Route) -> None:
+        """Have the service answer."""
+        scope, incoming = exchange.scope, exchange.incoming
         if tracing.tracer is not None:
             incoming.passed.append((tracing.PARENT_FIELD.encode(), tracing.tracer.parent().encode()))
         passed = {

@@ -2,6 +2,7 @@
 
 import functools
 import re
+from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Final
 
@@ -20,6 +21,8 @@ a number as persons have: a telephone, NIK, NPWP or account."""
 
 MAX_HEADERS: Final = 100
 MAX_HEADER_BYTES: Final = 16 * 1024
+HELD_BODY_BYTES: Final = 64 * 1024
+"""As much of a body is taken in before the request gets a place, so that who sends it slowly holds none."""
 
 SINGLE: Final = frozenset({b"authorization", b"content-length", b"content-type", b"host", b"idempotency-key"})
 """Fields whose second value another program might read instead of the first."""
@@ -106,6 +109,10 @@ class Incoming:
             raise MalformedRequest(reason="its Content-Length is not a number")
         return int(value)
 
+    def has_body(self) -> bool:
+        """Whether a body is announced, of whatever length."""
+        return b"transfer-encoding" in self._read or self._read.get(b"content-length", b"0") != b"0"
+
     def api_key(self) -> str | None:
         """The API key that the caller sent where others send an access token; None where it is none."""
         value = self._read.get(b"authorization")
@@ -138,6 +145,7 @@ class Exchange:
 
     __slots__ = (
         "_counted",
+        "_held",
         "_receive",
         "_send",
         "added",
@@ -164,6 +172,7 @@ class Exchange:
         self.body_limit = 0
         self.overrun: PayloadTooLarge | None = None
         self._counted = 0
+        self._held: deque[Message] = deque()
         self._receive = receive
         self._send = send
 
@@ -174,8 +183,21 @@ class Exchange:
         if announced is not None and announced > limit:
             raise PayloadTooLarge(limit=limit)
 
+    async def hold_body(self) -> None:
+        """Wait for the body, or for as much of a long one as may be held; raises PayloadTooLarge."""
+        if not self.incoming.has_body():
+            return
+        more = True
+        while more and self._counted < HELD_BODY_BYTES:
+            message = await self._take()
+            self._held.append(message)
+            more = message.get("more_body", False)
+
     async def receive(self) -> Message:
         """The next part of the request; raises PayloadTooLarge as soon as the body is over its limit."""
+        return self._held.popleft() if self._held else await self._take()
+
+    async def _take(self) -> Message:
         message = await self._receive()
         if message["type"] == "http.request":
             self._counted += len(message.get("body", b""))

@@ -57,6 +57,7 @@ HOP_BY_HOP: Final = frozenset(
 """Fields of an answer that are about the connection to the service alone (RFC 9110, section 7.6.1)."""
 OF_THE_SERVER: Final = frozenset({b"date", b"server"})
 """Fields that the gateway's own server sets."""
+TIMEOUT_NAME: Final = TIMEOUT_FIELD.lower().encode()
 ADDED_BY_AIOHTTP: Final = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 
 
@@ -111,8 +112,9 @@ class OverHttp:
     async def _answer(self, scope: Scope, caller: "_Caller") -> ClientResponse:
         """The service's answer, its body not yet read; raises Unavailable, DeadlineExceeded or ClientDisconnect."""
         self._breaker.admit()
+        seconds = _seconds(scope, self._seconds)
         try:
-            async with caller.staying(self._seconds + GRACE_SECONDS):
+            async with caller.staying(seconds + GRACE_SECONDS):
                 answer = await self._connected().request(
                     scope["method"],
                     _address(self._url, scope),
@@ -126,7 +128,7 @@ class OverHttp:
         except TimeoutError as error:
             if caller.sent_all:  # Else it was the caller who took so long, which says nothing about the service.
                 self._breaker.failed()
-            raise DeadlineExceeded(seconds=self._seconds) from error
+            raise DeadlineExceeded(seconds=round(seconds, 1)) from error
         except ClientError as error:
             raise caller.failure or self._unavailable(error) from error
         self._breaker.answered()
@@ -245,6 +247,12 @@ def _address(url: str, scope: Scope) -> URL:
     query: bytes = scope["query_string"]
     target = path + b"?" + query if query else path
     return URL(url + target.decode("ascii"), encoded=True)
+
+
+def _seconds(scope: Scope, allowed: float) -> float:
+    """What is left for this request: the gateway's last word on it, never more than the process allows."""
+    left = next((value for name, value in reversed(scope["headers"]) if name == TIMEOUT_NAME), None)
+    return allowed if left is None else min(int(left) / 1000, allowed)
 
 
 def _headers(scope: Scope) -> CIMultiDict[str]:

@@ -19,6 +19,8 @@ from ishop.telemetry import metrics, tracing
 from ishop.telemetry.metrics import PoolState, PoolWait
 
 POOL_TIMEOUT_SECONDS = 10
+SHARE_OF_READS = 5
+"""One of so many connections is never lent to a writer: writers that wait for a lock must not keep readers out."""
 DATABASE_LOST = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 """What asyncpg raises where there is no database to work with; the last where a connection is cut in a conversation."""
 
@@ -80,6 +82,7 @@ class Database:
             connect_args={"server_settings": self._server_settings},
         )
         self._pool.wait = PoolWait(self.service, "sessions")
+        self._writers = asyncio.Semaphore(max(1, settings.database_pool - -(-settings.database_pool // SHARE_OF_READS)))
         self._plain_wait = PoolWait(self.service, "plain")
         metrics.watch(self)
         if tracing.tracer is not None:
@@ -90,8 +93,17 @@ class Database:
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncSession]:
         """A unit of work: the caller commits; leaving without a commit rolls back."""
-        async with AsyncSession(self.engine, expire_on_commit=False) as session:
-            yield session
+        if self._writers.locked():
+            with self._pool.wait.measured():
+                async with asyncio.timeout(POOL_TIMEOUT_SECONDS):
+                    await self._writers.acquire()
+        else:
+            await self._writers.acquire()
+        try:
+            async with AsyncSession(self.engine, expire_on_commit=False) as session:
+                yield session
+        finally:
+            self._writers.release()
 
     def reading(self) -> AsyncSession:
         """A session for reads, to be closed; every statement sees what is committed at its start."""

@@ -241,6 +241,16 @@ class Unavailable(AppError):
         super().__init__(headers={"Retry-After": "1"})
 
 
+class Overloaded(Unavailable):
+    """503: there are more requests of this kind than can be answered in time; nothing was begun, send it again."""
+
+    code = "overloaded"
+    sentence = {
+        "id": "Terlalu banyak permintaan sedang menunggu; coba lagi sebentar lagi.",
+        "en": "Too many requests are waiting already; try again shortly.",
+    }
+
+
 class DeadlineExceeded(AppError):
     """504: it took too long and was given up; whether it took effect is told by sending it again with the same key."""
 

@@ -27,6 +27,7 @@ from ishop.errors import (
     InvalidRequest,
     MalformedRequest,
     NotFound,
+    Overloaded,
     PayloadTooLarge,
     PreconditionRequired,
     RequestInFlight,
@@ -84,8 +85,8 @@ SHARED_ERRORS: Final = (
 )
 """What operations answer that declare nothing of their own with the same status."""
 
-SCOPE_OR_ROLE: Final[list[type[AppError]]] = [InsufficientScope, Forbidden]
-"""The two reasons of most 403s, documented together in the shared answer of the latter."""
+TOGETHER: Final[list[list[type[AppError]]]] = [[InsufficientScope, Forbidden], [Overloaded, Unavailable]]
+"""The two reasons of most 403s, and those of all 503s, documented together in the shared answer of the latter."""
 
 
 def service_document(app: FastAPI) -> Document:
@@ -186,6 +187,7 @@ def _complete(operation: Document, method: str, calls: frozenset[Callable[..., A
         PreconditionRequired: "if-match" in names,
         TooManyRequests: True,
         InternalError: True,
+        Overloaded: True,
         Unavailable: True,
         DeadlineExceeded: True,
     }
@@ -267,7 +269,7 @@ def _add_problems(declared: Document, errors: list[type[AppError]]) -> None:
     for error in errors:
         by_status.setdefault(str(error.status), []).append(error)
     for status, classes in by_status.items():
-        if status not in declared and (len(classes) == 1 or classes == SCOPE_OR_ROLE):
+        if status not in declared and (len(classes) == 1 or classes in TOGETHER):
             declared[status] = _reference("responses", classes[-1].__name__)
             continue
         for error in classes:
@@ -305,8 +307,9 @@ def _shared_responses() -> dict[str, Document]:
     shared = {}
     for error in SHARED_ERRORS:
         shared[error.__name__] = _problem(error)
-        if error is SCOPE_OR_ROLE[-1]:
-            _join(shared[error.__name__], _problem(SCOPE_OR_ROLE[0]))
+        for other, last in TOGETHER:
+            if error is last:
+                _join(shared[error.__name__], _problem(other))
         _add_headers(shared[error.__name__], error.status)
     return shared
 

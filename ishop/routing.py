@@ -83,12 +83,13 @@ class ServiceRoute(APIRoute):
 
 async def _in_time(request: Request, work: Handler) -> Response:
     """What `work` answers before the deadline."""
+    seconds = _seconds(request)
     try:
-        async with asyncio.timeout(_seconds(request)) as limit:
+        async with asyncio.timeout(seconds) as limit:
             return await work(request)
     except TimeoutError as error:
         if limit.expired():
-            raise DeadlineExceeded(seconds=request.app.state.runtime.settings.request_seconds) from error
+            raise DeadlineExceeded(seconds=round(seconds, 1)) from error
         raise
 
 

@@ -103,6 +103,8 @@ class Settings(BaseSettings):
     rate_limits: bool = True
     rates: Amounts = Field(default_factory=dict)
     """Requests a minute, by the name of the limit; what is not named keeps its default."""
+    lanes: Amounts = Field(default_factory=dict)
+    """Requests that the gateway lets each service work on at once, by their class."""
     valkey_url: SecretStr | None = Field(default=None, validation_alias="VALKEY_URL")
     """Where several gateways share what they count; it may hold a password."""
     trusted_proxies: Networks = ()

@@ -1,5 +1,6 @@
 """A service made for looking at the gateway from behind: it answers what it sees, and misbehaves when asked."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 from fastapi import FastAPI, Request
@@ -24,6 +25,7 @@ ROUTES = (
     Route("POST", "/v1/things", PROBE),
     Route("POST", "/v1/large-things", PROBE, body_limit=4 * MIB),
     Route("POST", "/v1/uploads", PROBE),
+    Route("POST", "/v1/held", PROBE),
     Route("GET", "/v1/bug", PROBE),
     Route("GET", "/v1/broken-off", PROBE),
     Route("GET", "/v1/cacheable", PROBE),
@@ -31,6 +33,10 @@ ROUTES = (
 )
 
 router = service_router(tags=["probe"])
+
+held = asyncio.Event()
+"""Requests to /v1/held wait for it; `arrived` counts them."""
+arrived = 0
 
 
 class Thing(Schema):
@@ -72,6 +78,15 @@ async def mine(caller: Caller) -> dict[str, str]:
 async def take(body: Thing) -> dict[str, int]:
     """Answer how much text came."""
     return {"length": len(body.text)}
+
+
+@router.post("/v1/held")
+async def hold() -> dict[str, str]:
+    """Take as long as the test wants."""
+    global arrived  # noqa: PLW0603 - the probe runs in the process of its test.
+    arrived += 1
+    await held.wait()
+    return {}
 
 
 @router.post("/v1/uploads")

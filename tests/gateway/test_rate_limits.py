@@ -128,7 +128,7 @@ class TestSettings:
         with pytest.raises(SettingsError, match="ISHOP_RATES names serach, which are no limits"):
             RateLimits.of(Settings(_env_file=None, rates={"serach": 5}))
 
-    @pytest.mark.parametrize("url", ["127.0.0.1:6379", "http://127.0.0.1", ""])
+    @pytest.mark.parametrize("url", ["127.0.0.1:6379", "http://127.0.0.1", "valkey"])
     def test_refused_when_valkey_has_no_address(self, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("VALKEY_URL", url)
         with pytest.raises(ValidationError):
