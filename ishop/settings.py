@@ -152,7 +152,9 @@ class Settings(BaseSettings):
     @classmethod
     def check_valkey_url(cls, url: SecretStr | None) -> SecretStr | None:
         """Only the form: whether anybody answers there is found out while running, and does not matter."""
-        if url is not None and url.get_secret_value().partition("://")[0] not in VALKEY_SCHEMES:
+        if url is not None and not url.get_secret_value().startswith(
+            tuple(f"{scheme}://" for scheme in VALKEY_SCHEMES)
+        ):
             raise ValueError(f"it must begin with one of {', '.join(f'{scheme}://' for scheme in VALKEY_SCHEMES)}")
         return url
 
