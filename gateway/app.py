@@ -1,6 +1,7 @@
 """The only public door: a lean ASGI application that finds the route, guards it, and hands the request to a service."""
 
 import random
+import re
 import time
 import urllib.parse
 from collections.abc import Awaitable, Callable, Mapping
@@ -8,10 +9,12 @@ from typing import Any, Final
 
 import structlog
 from fastapi import FastAPI
+from starlette.responses import RedirectResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from gateway.admission import Admission
 from gateway.api_keys.tokens import KeyTokens
+from gateway.cors import Cors
 from gateway.document import gateway_document
 from gateway.exchange import Exchange, Headers, Incoming
 from gateway.figures import Figures
@@ -41,7 +44,12 @@ SECURITY_HEADERS: Final[Headers] = [
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"x-permitted-cross-domain-policies", b"none"),
 ]
+HOST: Final = re.compile(r"[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:]{2,45}\]")
+"""Without a port: what answers at another port over HTTPS is not known."""
 TIMEOUT: Final = TIMEOUT_FIELD.lower().encode()
 PRINTABLE: Final = "".join(map(chr, range(0x21, 0x7F)))
 # Two years, as browsers' preload lists ask for; never in development, where it would break http://localhost.
@@ -73,8 +81,11 @@ class Gateway:
         self._random = random.Random()  # noqa: S311 - see above
         self._access_log = AccessLog(runtime.settings, "gateway.access", "gateway")
         self._added = list(SECURITY_HEADERS)
-        if runtime.settings.env is not Environment.development:
+        https = runtime.settings.https or ("off" if runtime.settings.env is Environment.development else "hsts")
+        if https != "off":
             self._added.append(STRICT_TRANSPORT)
+        self._https_only = https == "redirect"
+        self._cors = Cors(runtime.settings.cors_origins)
         self.on_shutdown: list[Callable[[], Awaitable[None]]] = [
             upstream.close for upstream in self._upstreams.values()
         ]
@@ -122,6 +133,7 @@ class Gateway:
         incoming = Incoming(scope["headers"], self._new_id)
         in_request = request_id.set(incoming.request_id)
         added = [(b"x-request-id", incoming.request_id.encode()), *self._added]
+        added += self._cors.headers(incoming.text(b"origin"))
         exchange = Exchange(scope, receive, send, incoming, added)
         try:
             if tracing.tracer is None:
@@ -169,8 +181,10 @@ class Gateway:
         path = _raw_path(scope)
         if incoming.fault is not None:
             raise MalformedRequest(reason=incoming.fault)
-        exchange.address, _ = self._proxies.client_of(scope)
+        exchange.address, exchange.scheme = self._proxies.client_of(scope)
         page = self._pages.find(path)
+        if await self._turned_away(exchange, path, page):
+            return
         if page is not None:
             await self._show(exchange, path, page)
             return
@@ -189,6 +203,25 @@ class Gateway:
             left = max(0, round((seconds - (time.monotonic() - arrived)) * 1000))
             incoming.passed.append((TIMEOUT, str(left).encode()))
             await self._hand_over(exchange, route)
+
+    async def _turned_away(self, exchange: Exchange, path: str, page: Page | None) -> bool:
+        """Whether a browser asked only whether it may call, or somebody called over HTTP who must not."""
+        method = exchange.scope["method"]
+        response: Response | None = None
+        if self._https_only and exchange.scheme == "http" and path not in HEALTH:
+            host = exchange.incoming.text(b"host")
+            if method not in SAFE_METHODS or host is None or HOST.fullmatch(host) is None:
+                # Too late for what it has sent already: whoever writes the client must notice.
+                raise MalformedRequest(reason="it was sent over HTTP; use HTTPS")
+            query = exchange.scope["query_string"].decode("latin-1")
+            response = RedirectResponse(f"https://{host}{path}{'?' if query else ''}{query}", status_code=308)
+        elif method == "OPTIONS":
+            methods = "GET, HEAD" if page is not None else self._table.methods(path)
+            response = self._cors.preflight(exchange.incoming.text(b"origin"), methods)
+        if response is None:
+            return False
+        await response(exchange.scope, exchange.receive, exchange.send)
+        return True
 
     async def _hand_over(self, exchange: Exchange, route: Route) -> None:
         """Have the service answer."""

@@ -28,7 +28,7 @@ SINGLE: Final = frozenset({b"authorization", b"content-length", b"content-type",
 """Fields whose second value another program might read instead of the first."""
 
 READ: Final = SINGLE | {
-    b"accept", b"accept-language", b"connection", b"traceparent", b"transfer-encoding", b"x-request-id"
+    b"accept", b"accept-language", b"connection", b"traceparent", b"origin", b"transfer-encoding", b"x-request-id"
 }  # fmt: skip
 
 DROPPED: Final = frozenset(
@@ -38,6 +38,15 @@ DROPPED: Final = frozenset(
     }
 )  # fmt: skip
 DROPPED_PREFIXES: Final = (b"x-", b"proxy-", b"remote-")
+
+DEFAULTS: Final[Headers] = [
+    (b"cache-control", b"no-store"),  # An answer that says nothing about caching is a private one.
+    (
+        b"content-security-policy",
+        b"default-src 'none'; frame-ancestors 'none'",
+    ),  # Data, whatever a browser makes of it.
+]
+"""What an answer says that does not say anything else itself."""
 
 BEARER_KEY: Final = b"bearer ishop_"
 
@@ -156,6 +165,7 @@ class Exchange:
         "overrun",
         "principal",
         "route",
+        "scheme",
         "scope",
         "status",
     )
@@ -165,6 +175,7 @@ class Exchange:
         self.incoming = incoming
         self.added = added
         self.address: str | None = None
+        self.scheme = "http"
         self.principal: Principal | None = None
         self.route: str | None = None
         self.status: int | None = None
@@ -213,11 +224,8 @@ class Exchange:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             headers = [*message.get("headers", ()), *self.added]
-            for name, _ in headers:
-                if name == b"cache-control":
-                    break
-            else:  # An answer that says nothing about caching is a private one.
-                headers.append((b"cache-control", b"no-store"))
+            said = {name for name, _ in headers}
+            headers.extend(field for field in DEFAULTS if field[0] not in said)
             message = {**message, "headers": headers}
         elif message["type"] == "http.response.body":
             self.finished = not message.get("more_body", False)

@@ -178,6 +178,10 @@ class RouteTable:
             raise MethodNotAllowed(headers={"Allow": ", ".join(sorted(methods))})
         return route
 
+    def methods(self, path: str) -> str:
+        """The methods of a path, as an Allow field lists them. Raises NotFound."""
+        return ", ".join(sorted(self._fixed_paths.get(path) or self._walk(path)))
+
     def _walk(self, path: str) -> Methods:
         if VARIABLE_PATH.fullmatch(path) is None:
             raise NotFound

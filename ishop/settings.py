@@ -1,6 +1,7 @@
 """Settings of one i-Shop process, read from the environment, `.env` and files of secrets, frozen once read."""
 
 import os
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from functools import cache
@@ -10,6 +11,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import quote
 
 from pydantic import (
+    AfterValidator,
     AnyHttpUrl,
     BeforeValidator,
     Field,
@@ -79,6 +81,19 @@ Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_list)]
 """Addresses and ranges of them (CIDR), separated by commas."""
 
 
+ORIGIN: Final = re.compile(r"https?://[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::[1-9][0-9]{0,4})?")
+
+
+def _origin(value: str) -> str:
+    if ORIGIN.fullmatch(value) is None:
+        raise ValueError("write each origin as a browser sends it, such as https://shop.example, in small letters")
+    return value
+
+
+Origins = Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], NoDecode, BeforeValidator(_list)]
+"""Origins of web pages, separated by commas; there is no `*`."""
+
+
 class SettingsError(Exception):
     """What is wrong with the settings of this process: one sentence a line, each with the variable to set."""
 
@@ -103,6 +118,12 @@ class Settings(BaseSettings):
     rate_limits: bool = True
     rates: Amounts = Field(default_factory=dict)
     """Requests a minute, by the name of the limit; what is not named keeps its default."""
+    cors_origins: Origins = ()
+    """Whose web pages may call from browsers."""
+    https: Literal["off", "hsts", "redirect"] | None = None
+    """What callers are told about HTTPS; unset: `off` in development, `hsts` elsewhere."""
+    connections: int = Field(default=1000, ge=10, le=100_000)
+    """Of clients at once; where there are more, those that ask for nothing are closed first."""
     lanes: Amounts = Field(default_factory=dict)
     """Requests that the gateway lets each service work on at once, by their class."""
     valkey_url: SecretStr | None = Field(default=None, validation_alias="VALKEY_URL")

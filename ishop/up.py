@@ -6,10 +6,12 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from typing import cast
 
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from ishop.connections import Connections
 from ishop.errors import Unavailable
 from ishop.home import StartupError
 from ishop.market import Market, assemble
@@ -21,14 +23,27 @@ IDLE_SECONDS = 75
 """How long an idle connection is kept: longer than the gateway keeps those to the services (gateway.over_http)."""
 CLOSE_SECONDS = 1
 POLL_SECONDS = 0.02
+TICKS_A_SECOND = 10
 
 
 class Server(uvicorn.Server):
-    """uvicorn, with the signals left to us: it would raise them again before the other parts are stopped."""
+    """uvicorn, with an eye on slow clients, `most` of them at once.
 
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+    The signals are left to us: it would raise them again before the other parts are stopped.
+    """
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None], most: int = 100) -> None:
+        self._connections = Connections(most)
+        config.http = cast("type[asyncio.Protocol]", self._connections.protocol)
+        config.ws = "none"
         super().__init__(config)
         self._ready = ready
+
+    async def on_tick(self, counter: int) -> bool:
+        """Ten times a second; once, look for slow clients."""
+        if counter % TICKS_A_SECOND == 0:
+            self._connections.sweep()
+        return await super().on_tick(counter)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -103,7 +118,7 @@ async def serve(
         timeout_keep_alive=IDLE_SECONDS,
         timeout_graceful_shutdown=CLOSE_SECONDS,
     )
-    server = Server(config, ready)
+    server = Server(config, ready, settings.connections)
     serving = asyncio.create_task(server.serve(sockets=[door]))
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)

@@ -1,0 +1,209 @@
+"""What uvicorn lacks where anybody may connect: an end to slow clients, to endless heads, and to connections.
+
+A request that is never finished costs its sender nothing. So a head must be there in HEAD_SECONDS, a body must come and
+an answer must be taken at a speed that the worst telephone line has, and where there are too many connections the one
+that has been idle longest goes. One sweep a second looks at all of them, which costs a request nothing.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from enum import Enum, auto
+from typing import Any, Final
+
+import orjson
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from ishop.telemetry.metrics import counter
+
+ENDED: Final = counter("ishop_connections_ended_total", "Connections that were ended because of the client.", "reason")
+
+HEAD_SECONDS: Final = 10.0
+"""From the first byte of a request, or from connecting, to the end of its header fields."""
+MAX_HEAD_BYTES: Final = 64 * 1024
+GRACE_SECONDS: Final = 10.0
+"""How long a body or an answer may be slower than the floor."""
+BYTES_A_SECOND: Final = 500
+"""The floor: a hundredth of what the worst mobile network has."""
+AFTER_ANSWER_SECONDS: Final = 5.0
+"""How long who has been answered already may go on sending its body."""
+
+SENTENCES: Final = {
+    408: ("request_timeout", "The request did not arrive in time."),
+    431: ("header_fields_too_large", "The header fields are too large."),
+    503: ("overloaded", "Too many connections; try again shortly."),
+}
+"""Where there is no request yet, there is no language to answer in."""
+
+
+class _Phase(Enum):
+    HEAD = auto()
+    BODY = auto()
+    ANSWER = auto()
+
+
+class Connections:
+    """All connections of a server; `protocol` makes one, `sweep` is to be called every second."""
+
+    def __init__(self, most: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._most = most
+        self.clock = clock
+        self._open: set[_Connection] = set()
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def protocol(self, *args: Any, **kwargs: Any) -> HttpToolsProtocol:
+        """One connection, for uvicorn."""
+        return _Connection(self, *args, **kwargs)
+
+    def sweep(self) -> None:
+        """End those that are too slow."""
+        now = self.clock()
+        for connection in tuple(self._open):
+            connection.check(now)
+
+    def opened(self, connection: "_Connection") -> bool:
+        """Take a connection in; where there are too many, the one that has sent no request for longest goes."""
+        if len(self._open) >= self._most:
+            idle = min((one for one in self._open if one.waits_for_head), key=lambda one: one.since, default=None)
+            if idle is None:
+                return False
+            idle.end("crowded_out")
+            self._open.discard(idle)
+        self._open.add(connection)
+        return True
+
+    def closed(self, connection: "_Connection") -> None:
+        """Let one go."""
+        self._open.discard(connection)
+
+
+class _Connection(HttpToolsProtocol):
+    """One connection and how its client behaves."""
+
+    def __init__(self, connections: Connections, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._all = connections
+        self._phase = _Phase.HEAD
+        self._begun = False
+        self._received = 0
+        self._unsent: tuple[float, int] | None = None
+        self.since = 0.0
+
+    @property
+    def waits_for_head(self) -> bool:
+        """Whether no request of it is being worked on."""
+        return self._phase is _Phase.HEAD
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # uvicorn narrows it so.
+        """Let it in, or not."""
+        super().connection_made(transport)
+        self.since = self._all.clock()
+        if not self._all.opened(self):
+            self._refuse(503, "too_many")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget it."""
+        self._all.closed(self)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes in; a head that does not end is refused before it fills the memory."""
+        if self.transport.is_closing():
+            return
+        if self._phase is _Phase.HEAD:
+            if not self._begun:
+                self._begun, self.since, self._received = True, self._all.clock(), 0
+            self._received += len(data)
+        super().data_received(data)
+        if self._phase is _Phase.HEAD and self._received > MAX_HEAD_BYTES and not self.transport.is_closing():
+            self._refuse(431, "large_head")
+
+    def on_headers_complete(self) -> None:
+        """The head is there."""
+        super().on_headers_complete()
+        self._phase, self.since, self._received = _Phase.BODY, self._all.clock(), 0
+
+    def on_body(self, body: bytes) -> None:
+        """A part of the body is there."""
+        self._received += len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """The request is there; where it was answered before, the next one may come."""
+        super().on_message_complete()
+        self._phase, self.since = _Phase.ANSWER, self._all.clock()
+        self._rest()
+
+    def on_response_complete(self) -> None:
+        """The answer is given."""
+        super().on_response_complete()
+        self.since = self._all.clock()
+        self._rest()
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Whoever asks for a WebSocket is answered as if not, and no line of the log is spent on it."""
+
+    def check(self, now: float) -> None:
+        """End it where its client is too slow."""
+        waited = now - self.since
+        if self._too_slow_reader(now):
+            self.end("unread_answer")
+        elif self.transport.is_closing():
+            return
+        elif self._phase is _Phase.HEAD:
+            # Between requests uvicorn's own timer for idle connections runs.
+            if waited > HEAD_SECONDS and (self._begun or self.cycle is None):
+                self._refuse(408, "slow_head")
+        elif self._phase is _Phase.BODY:
+            self._check_body(now, waited)
+
+    def end(self, reason: str) -> None:
+        """End it at once; what is not sent is lost."""
+        ENDED.labels(reason).inc()
+        self.transport.abort()
+
+    def _rest(self) -> None:
+        if self._phase is _Phase.ANSWER and self.cycle is not None and self.cycle.response_complete:
+            self._phase, self._begun, self._received = _Phase.HEAD, False, 0
+
+    def _check_body(self, now: float, waited: float) -> None:
+        if self.cycle.response_complete:
+            if waited > AFTER_ANSWER_SECONDS:
+                self.end("body_after_answer")
+        elif self.flow.read_paused:
+            self.since, self._received = now, 0  # It is we who do not read.
+        elif waited > GRACE_SECONDS and self._received < BYTES_A_SECOND * waited:
+            if self.cycle.response_started:
+                self.end("slow_body")
+            else:
+                self._refuse(408, "slow_body")
+
+    def _too_slow_reader(self, now: float) -> bool:
+        unsent = self.transport.get_write_buffer_size()
+        if unsent == 0:
+            self._unsent = None
+            return False
+        since, most = self._unsent or (now, 0)
+        self._unsent = since, max(most, unsent)
+        return now - since > GRACE_SECONDS + self._unsent[1] / BYTES_A_SECOND / 10
+
+    def _refuse(self, status: int, reason: str) -> None:
+        """Answer without asking the application, and close."""
+        ENDED.labels(reason).inc()
+        code, sentence = SENTENCES[status]
+        body = orjson.dumps(
+            {
+                "type": "about:blank", "title": code.replace("_", " ").capitalize(), "status": status,
+                "code": code, "detail": sentence, "errors": [], "request_id": None,
+            }
+        )  # fmt: skip
+        self.transport.write(
+            STATUS_LINE[status]
+            + b"content-type: application/problem+json\r\ncontent-language: en\r\ncache-control: no-store\r\n"
+            + (b"retry-after: 1\r\n" if status == 503 else b"")  # noqa: PLR2004 - the HTTP status
+            + b"connection: close\r\ncontent-length: %d\r\n\r\n" % len(body)
+            + body
+        )
+        self.transport.close()
