@@ -19,6 +19,7 @@ TAGS: Final[Mapping[str, str]] = {
     "invitations": "Becoming a member of a vendor or an organization.",
     "vendor-members": "Who may act for a vendor, and as what.",
     "organization-members": "Who may act for an organization, and as what.",
+    "audit-log": "Who changed which right, price, certificate, state or money, for the office.",
     "orders": "Orders of a person, and of an organization that wants to pay like one.",
     "payments": "What came in on the bank account, as the office records it.",
     "organizations": "Hotels, restaurants and agencies that the caller buys for.",

@@ -102,6 +102,8 @@ ROUTES: Final = (
     Route("GET", "/v1/api-keys", IDENTITY),
     Route("DELETE", "/v1/api-keys/{api_key_id}", IDENTITY),
     Route("POST", "/v1/api-keys/{api_key_id}/rotate", IDENTITY, body_limit=16 * KIB),
+    # Look back
+    Route("GET", "/v1/audit-log", IDENTITY),
     # Buy
     Route("POST", "/v1/orders/preview", ORDERS, RouteClass.ORDER, body_limit=ORDER),
     Route("POST", "/v1/orders", ORDERS, RouteClass.ORDER, body_limit=ORDER),

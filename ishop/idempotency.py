@@ -18,13 +18,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import Request
 from starlette.responses import Response
 
+from ishop.context import request_id
 from ishop.errors import AnswerNotKept, IdempotencyKeyRequired, IdempotencyKeyReused, RequestInFlight
 from ishop.telemetry.metrics import IDEMPOTENCY
 
 MAX_KEY_LENGTH = 255
 KEPT_HEADERS = ("cache-control", "content-type", "content-language", "etag", "location")
 
-CLAIM = text("SELECT * FROM ops.claim_v1(:principal, :key, :request_hash)")
+CLAIM = text("SELECT * FROM ops.claim_v2(:principal, :key, :request_hash, :request_id)")
 ANSWER = text("SELECT ops.answer_v1(:principal, :key, :status, CAST(:headers AS jsonb), :body)")
 
 
@@ -79,7 +80,13 @@ async def claim(session: AsyncSession, principal: str, key: str, request: Reques
     try:
         row = (
             await session.execute(
-                CLAIM, {"principal": principal, "key": key, "request_hash": await _request_hash(request)}
+                CLAIM,
+                {
+                    "principal": principal,
+                    "key": key,
+                    "request_hash": await _request_hash(request),
+                    "request_id": request_id.get(),
+                },
             )
         ).one()
     except DBAPIError as error:

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import Response
 
@@ -38,6 +39,8 @@ TIMEOUT_FIELD = "X-Request-Timeout-Ms"
 """What is left of a request's time. Only the gateway sets it. A span and not a moment: clocks need not agree."""
 # PostgreSQL text cannot hold NUL. In JSON it can only be written as \u0000 behind an even number of backslashes.
 ESCAPED_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+# For the audit log; where there is an Idempotency-Key, its claim says so in the same round trip.
+ACTING = text("SELECT ops.acting_v1(:actor, :request_id)")
 
 
 class ServiceRoute(APIRoute):
@@ -126,6 +129,9 @@ async def _read(request: Request, handle: Handler) -> Response:
 async def _work(request: Request, handle: Handler) -> Response:
     async with request.app.state.database.writing() as session:
         request.state.session = session
+        principal: Principal | None = request.state.principal
+        if principal is not None:
+            await session.execute(ACTING, {"actor": str(principal.id), "request_id": request_id.get()})
         response = await handle(request)
         await session.commit()
         return response

@@ -5,6 +5,7 @@ from fastapi import FastAPI
 from gateway.acting.routes import router as acting
 from gateway.api_keys.routes import router as api_keys
 from gateway.api_keys.tokens import KeyTokens
+from gateway.audit_log.routes import router as audit_log
 from gateway.identity.accounts import routes as accounts
 from gateway.identity.mails import jobs as mail_jobs
 from gateway.identity.mails.service import Post, client_of
@@ -42,6 +43,7 @@ def create_app(runtime: Runtime) -> FastAPI:
         api_keys,
         acting,
         invitations,
+        audit_log,
     ]
     app = create_service("identity", Role.gateway, routers, runtime)
     limits = RateLimits.of(runtime.settings)

@@ -25,6 +25,9 @@ PUBLISHED_VIEWS = {
     "orders.buyers_v1": {Role.gateway},
     "orders.person_orders_v1": {Role.gateway},
     "vendors.person_movements_v1": {Role.gateway},
+    "ops.audited_changes_v1": {Role.gateway},
+    "orders.audited_transitions_v1": {Role.gateway},
+    "orders.audited_payments_v1": {Role.gateway},
 }
 FUNCTIONS = {
     "vendors.reserve_v1(uuid[], uuid[], bigint[], uuid, text)": {Role.orders},
@@ -44,6 +47,10 @@ FUNCTIONS = {
     "catalog.refresh_documents(uuid[])": {Role.catalog},
     "ops.emit_v1(text, text[], text)": set(SERVICE_ROLES),
     "ops.claim_v1(text, text, bytea)": set(SERVICE_ROLES) - {Role.worker},
+    "ops.claim_v2(text, text, bytea, text)": set(SERVICE_ROLES) - {Role.worker},
+    "ops.acting_v1(text, text)": set(SERVICE_ROLES) - {Role.worker},
+    "ops.write_audit_v1()": set(),
+    "ops.refuse_change()": set(),
     "ops.answer_v1(text, text, integer, jsonb, bytea)": set(SERVICE_ROLES) - {Role.worker},
     "ops.purge_idempotency_keys_v1()": {Role.worker},
 }

@@ -74,6 +74,7 @@ EXPECTED: Final[Mapping[str, Mapping[str, int]]] = {
     "POST /v1/auth/act": FOR_THE_OFFICE,
     "GET /v1/acting-grants": SIGNED_IN | {STRANGER: 403, BUYER: 403, HOTEL: 403},
     "POST /v1/api-keys": {ANONYMOUS: 401, STRANGER: 403, BUYER: 403, OTHER_SELLER: 404, HOTEL: 404, OFFICE: 404},
+    "GET /v1/audit-log": FOR_THE_OFFICE | {OFFICE: 200},
     "GET /v1/api-keys": SIGNED_IN | {STRANGER: 403, BUYER: 403},
     "DELETE /v1/api-keys/{api_key_id}": SELLERS_KEY,
     "POST /v1/api-keys/{api_key_id}/rotate": SELLERS_KEY,

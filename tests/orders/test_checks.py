@@ -23,7 +23,10 @@ BREAKS = {
         "INSERT INTO orders.refunds (order_id, amount, reason) SELECT id, 1, 'overpaid' FROM orders.orders"
     ],
     "The state of an order fits the states of its vendor orders": ["UPDATE orders.orders SET status = 'completed'"],
-    "The history of every order and vendor order ends in its state": ["DELETE FROM orders.transitions"],
+    "The history of every order and vendor order ends in its state": [
+        "ALTER TABLE orders.transitions DISABLE TRIGGER append_only",
+        "DELETE FROM orders.transitions",
+    ],
     "No order is unpaid 10 minutes past its deadline": [
         "UPDATE orders.orders SET status = 'awaiting_payment', expires_at = now() - interval '11 minutes'"
     ],

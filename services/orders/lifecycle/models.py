@@ -133,6 +133,13 @@ class Transition(Base):
     __tablename__ = "transitions"
     __table_args__ = (
         Index(None, "order_id", "id"),
+        Index(None, "created_at", postgresql_using="brin"),
+        Index(
+            "ix_transitions_vendor_order_id",
+            "vendor_order_id",
+            "id",
+            postgresql_where=text("vendor_order_id IS NOT NULL"),
+        ),
         {
             "schema": "orders",
             "comment": "Who moved an order (or one vendor order of it) when and why; actor null is the system",
