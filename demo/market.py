@@ -47,6 +47,7 @@ TABLES: Final = (
     "vendors.stock",
     "vendors.certificates",
     "vendors.vendor_members",
+    "vendors.invitations",
     "vendors.vendors",
     "vendors.cohorts",
 )
