@@ -15,7 +15,7 @@ class TestQueries:
             with shop.count_queries() as statements:
                 await shop.order(lines)  # type: ignore[arg-type]  # the skus are ids, made above.
             assert [one.split("(")[0].split()[-1] for one in (statements[0], statements[-1])] == [
-                "ops.claim_v1",
+                "ops.claim_v2",
                 "ops.answer_v1",
             ]
             assert len(statements) == 5, statements
@@ -49,4 +49,5 @@ class TestQueries:
             with shop.count_queries() as statements:
                 await shop.consumer.post(f"/v1/orders/{order['id']}/cancel")
             counts.append(len(statements))
-        assert counts == [5, 5]
+        # One of them says who calls, for the audit log; with an Idempotency-Key its claim says so.
+        assert counts == [6, 6]
