@@ -1,10 +1,13 @@
 """Runs the revisions as `ishop_migrator`, one runner at a time, with short lock waits: the old code keeps serving."""
 
 import asyncio
+import logging
 
 from alembic import context
+from asyncpg.exceptions import LockNotAvailableError
 from sqlalchemy import Connection, MetaData, text
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
 import gateway.models as gateway_models
@@ -14,7 +17,14 @@ import services.vendors.models as vendors_models
 from ishop.database import Base
 from migrations.helpers import SCHEMAS
 
+logger = logging.getLogger("ishop.migrations")
+
 ONE_RUNNER_LOCK = 7_051_220
+LOCK_MILLISECONDS = 500
+"""A revision that waits for a table keeps every later request waiting behind it, so it waits no longer than this."""
+ATTEMPTS = 60
+PAUSE_SECONDS = 0.5
+"""What lets the requests that queued up pass before the next attempt; all attempts together take about a minute."""
 
 
 def is_ours(name: str | None, kind: str, _parents: object) -> bool:
@@ -47,16 +57,32 @@ def target_metadata() -> MetaData:
     return Base.metadata
 
 
+async def run_between_others(connection: AsyncConnection) -> None:
+    """Run the revisions; one that does not get its locks at once is rolled back and tried again a little later."""
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            await connection.run_sync(run)
+        except DBAPIError as error:
+            busy = error.orig is not None and isinstance(error.orig.__cause__, LockNotAvailableError)
+            if not busy or attempt == ATTEMPTS:
+                raise
+            await connection.rollback()
+            logger.warning("The tables are busy; revision is tried again (%d of %d)", attempt, ATTEMPTS)
+            await asyncio.sleep(PAUSE_SECONDS)
+        else:
+            return
+
+
 async def run_online() -> None:
     """Take the lock that keeps a second runner out, then migrate."""
     engine = create_async_engine(context.config.attributes["dsn"], poolclass=NullPool)
     async with engine.connect() as connection:
         # A second runner waits for the first, however long that takes; only the revisions' own locks are impatient.
         await connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": ONE_RUNNER_LOCK})
-        await connection.execute(text("SET lock_timeout = '5s'"))
+        await connection.execute(text(f"SET lock_timeout = '{LOCK_MILLISECONDS}ms'"))
         await connection.execute(text("SET statement_timeout = '10min'"))
         await connection.commit()
-        await connection.run_sync(run)
+        await run_between_others(connection)
         await connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": ONE_RUNNER_LOCK})
         await connection.commit()
     await engine.dispose()

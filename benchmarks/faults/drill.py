@@ -1,6 +1,7 @@
 """The drill: traffic, and meanwhile one part after the other is killed and started again."""
 
 import asyncio
+import signal
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -10,12 +11,13 @@ from pathlib import Path
 import aiohttp
 import asyncpg
 
-from benchmarks.faults.parts import PARTS, PROCESSES, Parts, opened
+from benchmarks.faults.parts import POSTGRES, PROCESSES, Parts, opened
 from benchmarks.faults.traffic import Traffic
 from benchmarks.faults.verdict import Fault, data_broken, errors_unexplained
 from benchmarks.grounds import GroundsFailed
 
 WORK_LEFT_SECONDS = 60.0
+KILLS = tuple((part, signal.SIGKILL) for part in (*PROCESSES, POSTGRES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,8 @@ class Plan:
     rate: float
     calm_seconds: float
     away_seconds: float
-    parts: Sequence[str] = PARTS
+    ends: Sequence[tuple[str, signal.Signals]] = KILLS
+    """Which part is ended by which signal, one after the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +59,17 @@ class Results:
     """Every promise that did not hold, in words."""
 
 
-async def drill(plan: Plan, home: Path) -> Results:
-    """Open a market in `home`, run the plan and say what came of it."""
-    async with opened(home) as parts, aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
+async def drill(plan: Plan, home: Path, processes: Sequence[str] = PROCESSES) -> Results:
+    """Open a market of these processes in `home`, run the plan and say what came of it."""
+    async with opened(home, processes) as parts, aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
         traffic = Traffic(parts.url, http, plan.rate)
         await traffic.prepare()
         began, stop = time.monotonic(), asyncio.Event()
         running = asyncio.create_task(traffic.run(stop))
         faults = []
         await asyncio.sleep(plan.calm_seconds)
-        for part in plan.parts:
-            faults.append(await _kill(parts, part, plan))
+        for part, number in plan.ends:
+            faults.append(await _end(parts, part, number, plan))
             await asyncio.sleep(plan.calm_seconds)
         stop.set()
         await running
@@ -95,14 +98,14 @@ async def drill(plan: Plan, home: Path) -> Results:
     )
 
 
-async def _kill(parts: Parts, part: str, plan: Plan) -> Fault:
+async def _end(parts: Parts, part: str, number: signal.Signals, plan: Plan) -> Fault:
     killed = time.monotonic()
-    await parts.kill(part)
+    await parts.end(part, number)
     await asyncio.sleep(plan.away_seconds)
     started = time.monotonic()
     await parts.start_again(part)
     ready = await parts.wait_until_ready(part)
-    whole = await parts.wait_until_ready(*PROCESSES)
+    whole = await parts.wait_until_ready(*parts.ports)
     return Fault(part, killed, started, ready, whole)
 
 

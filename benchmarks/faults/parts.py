@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,7 +27,8 @@ from ishop.settings import Role, Settings
 SERVICES: Final = ("catalog", "vendors", "orders")
 PROCESSES: Final = (*SERVICES, "worker", "gateway")
 POSTGRES: Final = "postgres"
-PARTS: Final = (*PROCESSES, POSTGRES)
+IN_ONE_PROCESS: Final = ("worker", "market")
+DOORS: Final = ("gateway", "market")
 VENDORS, PRODUCTS = 40, 240
 READY_SECONDS: Final = 120.0
 POLL_SECONDS: Final = 0.05
@@ -47,8 +48,8 @@ class Parts:
 
     @property
     def url(self) -> str:
-        """The gateway's address."""
-        return f"http://{LOOPBACK}:{self.ports['gateway']}"
+        """The address of the door: of the gateway, or of the whole market where it is one process."""
+        return f"http://{LOOPBACK}:{next(self.ports[door] for door in DOORS if door in self.ports)}"
 
     @property
     def database(self) -> str:
@@ -65,13 +66,13 @@ class Parts:
         """What the process wrote."""
         return self.directory / f"{part}.log"
 
-    def signal(self, part: str, number: signal.Signals) -> None:
+    def send(self, part: str, number: signal.Signals) -> None:
         """Send a signal to one of PARTS."""
         os.kill(self.postgres.pid if part == POSTGRES else self.running[part].pid, number)
 
-    async def kill(self, part: str) -> None:
-        """kill -9, and see that it is gone."""
-        self.signal(part, signal.SIGKILL)
+    async def end(self, part: str, number: signal.Signals = signal.SIGKILL) -> None:
+        """Send the signal and see that the part is gone."""
+        self.send(part, number)
         if part == POSTGRES:
             await self.postgres.wait()
         else:
@@ -125,8 +126,8 @@ async def _connects(dsn: str) -> bool:
 
 
 @asynccontextmanager
-async def opened(home: Path, **settings: str) -> AsyncIterator[Parts]:
-    """A small demo market whose parts all run; `settings` go into the environment of each. Stopped at the end."""
+async def opened(home: Path, processes: Sequence[str] = PROCESSES) -> AsyncIterator[Parts]:
+    """A small demo market that runs as PostgreSQL and these processes; stopped at the end."""
     async with EmbeddedPostgres(home, progress=lambda _: None) as postgres, aiohttp.ClientSession() as http:
         secrets = load_secrets(home)
         local = Settings(_env_file=None, database_port=postgres.port, **secrets.settings)
@@ -137,7 +138,7 @@ async def opened(home: Path, **settings: str) -> AsyncIterator[Parts]:
         connection = await asyncpg.connect(migrator)
         await create_accounts(connection)
         await connection.close()
-        ports = {name: choose_port(home.parent / f"{name}.port") for name in PROCESSES}
+        ports = {name: choose_port(home.parent / f"{name}.port") for name in processes}
         environment = {
             "ISHOP_DATABASE_HOST": LOOPBACK,
             "ISHOP_DATABASE_PORT": str(postgres.port),
@@ -145,14 +146,13 @@ async def opened(home: Path, **settings: str) -> AsyncIterator[Parts]:
             "ISHOP_SIGNING_KEY": secrets.signing_key,
             "ISHOP_RATE_LIMITS": "off",
             "ISHOP_METRICS_PORT": "0",
-            **{f"ISHOP_{name.upper()}_URL": f"http://{LOOPBACK}:{ports[name]}" for name in SERVICES},
-            **settings,
+            **{f"ISHOP_{name.upper()}_URL": f"http://{LOOPBACK}:{ports[name]}" for name in SERVICES if name in ports},
         }
         parts = Parts(postgres, local.database_name, home.parent, environment, http, ports)
         with _ended(parts):
-            for part in ("gateway", "worker", *SERVICES):  # Against the order in which they need each other.
+            for part in reversed(processes):  # The gateway first: none may need another to start.
                 parts.start(part)
-            await parts.wait_until_ready(*PROCESSES)
+            await parts.wait_until_ready(*processes)
             yield parts
             for process in parts.running.values():
                 await stop_child(process, STOP_STEPS)

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import asyncpg
 
-from benchmarks.faults.parts import POSTGRES
+from benchmarks.faults.parts import DOORS, POSTGRES
 from benchmarks.faults.traffic import BROKEN_OFF, CUT, Failure, Traffic
 
 ADDRESS: Final = "Jl. Uji "
@@ -33,9 +33,9 @@ class Fault:
         if failure.ended < self.killed or failure.started > self.whole + CLEAR_SECONDS:
             return False
         if failure.kind == CUT:
-            return self.part == "gateway"
+            return self.part in DOORS
         if failure.kind == BROKEN_OFF:
-            return self.part in (failure.service, "gateway")
+            return self.part in (failure.service, *DOORS)
         return self.part in (failure.service, POSTGRES)
 
 

@@ -1,12 +1,14 @@
 """The short drill: every process killed once under a light load; and a checker that sees what it is there to see."""
 
+import signal
+from collections.abc import Sequence
 from typing import Any
 
 import aiohttp
 import pytest
 
-from benchmarks.faults.drill import Plan, drill
-from benchmarks.faults.parts import PARTS
+from benchmarks.faults.drill import KILLS, Plan, drill
+from benchmarks.faults.parts import IN_ONE_PROCESS, POSTGRES, PROCESSES, SERVICES
 from benchmarks.faults.traffic import BROKEN_OFF, CUT, Failure, Traffic, Write
 from benchmarks.faults.verdict import Fault, batches_broken, errors_unexplained, orders_broken
 from tests.ishop.homes import temporary_home
@@ -18,17 +20,33 @@ ROW: Any = {
 }  # fmt: skip
 
 
-async def test_every_process_killed_once_costs_only_errors_that_say_so() -> None:
+RESTARTS = ((POSTGRES, signal.SIGINT), (POSTGRES, signal.SIGQUIT))
+"""PostgreSQL's fast and its immediate shutdown."""
+
+
+@pytest.mark.parametrize(
+    ("processes", "ends", "door"),
+    [
+        (PROCESSES, (*KILLS, *RESTARTS), "gateway"),
+        (IN_ONE_PROCESS, (("market", signal.SIGKILL), ("worker", signal.SIGKILL), *RESTARTS), "market"),
+    ],
+    ids=["over http", "in process"],
+)
+async def test_a_process_killed_or_a_database_restarted_costs_only_errors_that_say_so(
+    processes: Sequence[str], ends: Sequence[tuple[str, signal.Signals]], door: str
+) -> None:
     with temporary_home() as home:
-        results = await drill(Plan(rate=30, calm_seconds=1, away_seconds=1.5), home)
+        results = await drill(Plan(rate=30, calm_seconds=0.7, away_seconds=1.5, ends=ends), home, processes)
     assert results.broken == []
     assert (results.unsettled, results.turned_away) == (0, 0)
-    assert [outcome.part for outcome in results.outcomes] == list(PARTS)
-    costs = {outcome.part: set(outcome.errors) for outcome in results.outcomes}
+    costs: dict[str, set[str]] = {}
+    for outcome in results.outcomes:
+        costs.setdefault(outcome.part, set()).update(outcome.errors)
+    assert list(costs) == list(dict.fromkeys(part for part, _ in ends))
     assert costs["worker"] == set()
-    assert CUT in costs["gateway"]
-    assert UNAVAILABLE in costs["orders"]
-    assert UNAVAILABLE in costs["postgres"]
+    assert CUT in costs[door]
+    assert costs[POSTGRES] == {UNAVAILABLE}
+    assert all(costs[part] == {UNAVAILABLE} for part in SERVICES if part in costs)
     assert results.orders > 50
 
 
