@@ -12,7 +12,6 @@ from demo.accounts import PASSWORD
 from gateway.app import create_gateway
 from ishop.doctor import Finding, examine
 from ishop.market import Market, all_checks, assemble
-from ishop.service import Runtime
 from ishop.settings import Role
 from ishop.worker import drain_until_idle
 from tests.counting import counted_queries
@@ -112,5 +111,6 @@ async def running_market(database: TestDatabase, mode: Mode = Mode.in_process) -
     settings = database.settings
     market = assemble(settings)
     async with upstreams(market.services, mode, settings) as reached, AsyncExitStack() as clients:
-        gateway = create_gateway(Runtime.of(settings), reached)
+        # With the runtime that identity has too, as a gateway process has: it reads the published keys for both.
+        gateway = create_gateway(market.services["identity"].state.runtime, reached)
         yield TestMarket(replace(market, gateway=gateway), database, clients)
