@@ -8,7 +8,7 @@ searches, a service that hangs holds up nobody who wants another, and neither ke
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -84,7 +84,8 @@ class Lane:
             if turn.done() and not turn.cancelled():
                 self._pass_on()  # The place came in the same moment as the end of the patience.
             else:
-                self._waiting.remove(turn)
+                with suppress(ValueError):  # Who gave back a place in the same moment has taken it out of the line.
+                    self._waiting.remove(turn)
             if isinstance(error, TimeoutError):
                 self._refused.inc()
                 raise Overloaded from error

@@ -58,7 +58,8 @@ class TestLane:
         for task in tasks[10::3]:
             await asyncio.sleep(0)
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        ended = await asyncio.gather(*tasks, return_exceptions=True)
+        assert {type(one) for one in ended} <= {type(None), asyncio.CancelledError}
         assert most == 3
         async with AsyncExitStack() as stack:
             for _ in range(3):  # All places came back: three go in without waiting.
@@ -66,6 +67,22 @@ class TestLane:
             with pytest.raises(Overloaded):
                 async with Lane(0, 0, PATIENCE, "test", "none").place():
                     pass
+
+    async def test_who_gives_up_in_the_moment_a_place_comes_back_just_goes(self) -> None:
+        lane = Lane(1, 10, PATIENCE, "test", "moment")
+
+        async def go() -> None:
+            async with lane.place():
+                pass
+
+        async with lane.place():
+            leaving, staying = asyncio.create_task(go()), asyncio.create_task(go())
+            await asyncio.sleep(0)
+            leaving.cancel()  # It hears of this only after the place was given back.
+        with pytest.raises(asyncio.CancelledError):
+            await leaving
+        await staying
+        await go()
 
     async def test_nobody_waits_longer_than_the_patience(self) -> None:
         lane = Lane(1, 10, 0.01, "test", "patience")
