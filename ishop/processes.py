@@ -22,6 +22,7 @@ from ishop.settings import Role, Settings
 from ishop.telemetry.exposition import exposed
 from ishop.telemetry.metrics import SERVICE_REQUEST_SECONDS, Requests
 from ishop.telemetry.readings import Readings
+from ishop.tls import Certificate
 from ishop.up import serve
 from ishop.worker import run_worker
 
@@ -39,7 +40,8 @@ async def serve_part(
         await _serve_worker(settings, door, stop, ready)
         return
     async with _application(part, settings) as app, exposed(settings):
-        await serve(app, door, stop, settings, ready=ready)
+        certificate = Certificate.of(settings) if part in (MARKET, GATEWAY) else None
+        await serve(app, door, stop, settings, ready=ready, certificate=certificate)
 
 
 @asynccontextmanager

@@ -122,6 +122,9 @@ class Settings(BaseSettings):
     """Whose web pages may call from browsers."""
     https: Literal["off", "hsts", "redirect"] | None = None
     """What callers are told about HTTPS; unset: `off` in development, `hsts` elsewhere."""
+    tls_certificate: Path | None = None
+    """Of the gateway, where no proxy stands before it: the chain as a PEM file."""
+    tls_key: Path | None = None
     connections: int = Field(default=1000, ge=10, le=100_000)
     """Of clients at once; where there are more, those that ask for nothing are closed first."""
     lanes: Amounts = Field(default_factory=dict)
@@ -184,6 +187,8 @@ class Settings(BaseSettings):
         """Outside development rate limits stay on. Which secrets must be set depends on the process: ishop.needs."""
         if self.env is not Environment.development and not self.rate_limits:
             raise ValueError("ISHOP_RATE_LIMITS=off is for development only")
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("ISHOP_TLS_CERTIFICATE and ISHOP_TLS_KEY belong together")
         return self
 
     def password(self, role: Role) -> str:

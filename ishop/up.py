@@ -17,6 +17,7 @@ from ishop.home import StartupError
 from ishop.market import Market, assemble
 from ishop.problems import language_of, problem_response
 from ishop.settings import Role, Settings
+from ishop.tls import Certificate
 from ishop.worker import run_worker
 
 IDLE_SECONDS = 75
@@ -32,17 +33,28 @@ class Server(uvicorn.Server):
     The signals are left to us: it would raise them again before the other parts are stopped.
     """
 
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None], most: int = 100) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        ready: Callable[[], None],
+        most: int = 100,
+        certificate: Certificate | None = None,
+    ) -> None:
         self._connections = Connections(most)
         config.http = cast("type[asyncio.Protocol]", self._connections.protocol)
         config.ws = "none"
+        if certificate is not None:
+            config.ssl_certfile, config.ssl_keyfile = str(certificate.chain), str(certificate.key)
         super().__init__(config)
+        self._certificate = certificate
         self._ready = ready
 
     async def on_tick(self, counter: int) -> bool:
-        """Ten times a second; once, look for slow clients."""
+        """Ten times a second; once, look for slow clients and a new certificate."""
         if counter % TICKS_A_SECOND == 0:
             self._connections.sweep()
+            if self._certificate is not None and self.config.ssl is not None:
+                self._certificate.renew(self.config.ssl)
         return await super().on_tick(counter)
 
     @contextlib.contextmanager
@@ -100,9 +112,15 @@ def asked_to_stop() -> asyncio.Event:
 
 
 async def serve(
-    app: ASGIApp, door: socket.socket, stop: asyncio.Event, settings: Settings, *, ready: Callable[[], None]
+    app: ASGIApp,
+    door: socket.socket,
+    stop: asyncio.Event,
+    settings: Settings,
+    *,
+    ready: Callable[[], None],
+    certificate: Certificate | None = None,
 ) -> None:
-    """Answer at `door` until `stop`; `ready` is called when the first request may come.
+    """Answer at `door` until `stop`, over TLS with a `certificate`; `ready` is called when the first request may come.
 
     Then nobody new is let in, who sends on a kept connection is refused with 503, and what was taken is finished, for
     `shutdown_seconds` at most.
@@ -118,7 +136,7 @@ async def serve(
         timeout_keep_alive=IDLE_SECONDS,
         timeout_graceful_shutdown=CLOSE_SECONDS,
     )
-    server = Server(config, ready, settings.connections)
+    server = Server(config, ready, settings.connections, certificate)
     serving = asyncio.create_task(server.serve(sockets=[door]))
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)

@@ -19,6 +19,7 @@ from ishop.settings import Environment, Role, get_settings
 from ishop.telemetry.exposition import exposed
 from ishop.telemetry.readings import Readings
 from ishop.telemetry.tracing import tracing
+from ishop.tls import Certificate
 from ishop.up import asked_to_stop, listen, working_market
 from ishop.up import serve as serve_market
 
@@ -42,7 +43,9 @@ async def up() -> None:
                 working_market(local, stop) as market,
                 exposed(local, Readings(local.database_dsn(Role.worker), market.jobs)),
             ):
-                await serve_market(market.gateway, door, stop, local, ready=lambda: welcome(local))
+                ready = functools.partial(welcome, local)
+                certificate = Certificate.of(local)
+                await serve_market(market.gateway, door, stop, local, ready=ready, certificate=certificate)
             say("Stopping.")
     say("Stopped. The data is kept; `ishop up` goes on with it.")
 
