@@ -37,9 +37,17 @@ async def running(**by_hand: str) -> AsyncIterator[Engine]:
         engine = Engine(Composition(dotenv_values(place / ".env", interpolate=False) | BY_HAND | by_hand), place)
         try:
             await engine.up()
+            await whole_market_is_ready(engine)
             yield engine
         finally:
             await engine.down()
+
+
+async def whole_market_is_ready(engine: Engine) -> None:
+    """Return once the gateway has seen every service: it is healthy before, and keeps its last look for a while."""
+    async with httpx.AsyncClient(base_url=engine.url("gateway"), trust_env=False) as client, asyncio.timeout(60):
+        while (await client.get("/readyz")).json()["status"] != "ok":  # noqa: ASYNC110 - another process tells.
+            await asyncio.sleep(0.2)
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +79,6 @@ async def sign_in(url: str, email: str, password: str) -> httpx.AsyncClient:
 async def test_whole_market_is_ready(production: Engine) -> None:
     async with httpx.AsyncClient(base_url=production.url("gateway"), trust_env=False) as client:
         ready = await client.get("/readyz")
-        assert ready.json() == {"status": "ok", "upstreams": dict.fromkeys(ready.json()["upstreams"], "ok")}
         assert ready.json()["upstreams"].keys() >= {"catalog", "vendors", "orders", "identity"}
         assert (await client.get("/v1/search/products", params={"q": "gula"})).json()["hits"] == []
         assert "strict-transport-security" in ready.headers
@@ -164,6 +171,7 @@ async def test_demo_market_plays_the_scenario_and_stops_in_order() -> None:
             await engine.stop(name)
         await engine.run("migrate", "restore", backup, "--yes")
         await engine.up()
+        await whole_market_is_ready(engine)
         restored = await consumer.get(orders)
         assert restored.json() == placed.json()
         await consumer.aclose()
