@@ -81,6 +81,8 @@ class Engine:
         for name in self.composition.services.keys() - self._ports.keys():
             self._make_room(name)
         for name in self.composition.start_order():
+            if self.composition.services[name].get("profiles"):
+                continue  # Nobody asked for it; tests/gateway runs against a real one.
             if name in self.processes or (name == "postgres" and self._postgres is not None):
                 continue
             for other, condition in waits_for(self.composition.services[name]).items():
