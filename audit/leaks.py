@@ -18,6 +18,7 @@ PUBLIC: Final = {
     "ishop-demo": "the password of the demo accounts, which exist in development only",
     "ishop-development": "the database password of development, refused elsewhere",
     "u0Wb1mXhQy3v2xq9oKq0c1m7m1bGv5zq8m4hX0b9n2E": "the refresh token that the API document shows as an example",
+    "/etc/ssl/shop.example.key": "a path: the setting for the key of TLS names a file",
 }
 """What looks like a secret and is none, with the reason."""
 
