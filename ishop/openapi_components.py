@@ -149,6 +149,7 @@ HEADERS_OF_ALL: Final[Mapping[str, str]] = {
 HEADERS_OF_STATUS: Final[Mapping[int, Mapping[str, str]]] = {
     401: {"WWW-Authenticate": "Authenticate"},
     403: {"WWW-Authenticate": "Authenticate"},
+    409: {"Retry-After": "RetryAfter"},  # Where the first request with the same Idempotency-Key is still at work.
     429: {"Retry-After": "RetryAfter"},
     503: {"Retry-After": "RetryAfter"},
 }

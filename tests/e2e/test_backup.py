@@ -237,6 +237,8 @@ def test_nothing_changes_when_a_backup_is_no_good_or_the_power_fails(home: Path,
     deadline = time.monotonic() + 60
     while len(list(cluster.iterdir())) == databases and time.monotonic() < deadline:
         time.sleep(0.02)
+    time.sleep(0.5)  # Not while the database is being made, which would take it away again.
+    assert process.poll() is None
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     assert len(list(cluster.iterdir())) > databases

@@ -178,7 +178,7 @@ class TestDocument:
             for status, reference in operation["responses"].items():
                 answer = resolved(document, reference)
                 assert {"X-Request-Id", "RateLimit", "RateLimit-Policy"} <= answer["headers"].keys(), (name, status)
-                assert (status in {"429", "503"}) <= ("Retry-After" in answer["headers"]), (name, status)
+                assert (status in {"409", "429", "503"}) <= ("Retry-After" in answer["headers"]), (name, status)
                 assert answer["description"] != "Successful Response", (name, status)
                 assert ("304" in operation["responses"]) <= ("ETag" in answer["headers"] or status >= "4"), name
         assert "Location" in document["paths"]["/v1/orders"]["post"]["responses"]["201"]["headers"]

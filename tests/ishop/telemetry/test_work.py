@@ -40,8 +40,9 @@ class TestPools:
 
         try:
             async with AsyncExitStack() as holding:
-                for _ in range(2):
-                    session = await holding.enter_async_context(full.writing())
+                # One writer and one reader: a pool keeps one connection in five, at least one, from writers.
+                for opened in (full.writing(), full.reading()):
+                    session = await holding.enter_async_context(opened)
                     await session.execute(text("SELECT 1"))
                 waiting = [asyncio.create_task(ask()) for _ in range(3)]
                 await until(lambda: full.pools()[0].waiting == 3)
