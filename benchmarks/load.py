@@ -94,10 +94,10 @@ async def send(
     """
     loop = asyncio.get_running_loop()
     source = requests if count is None else islice(requests, count)
-    deadline = float("inf") if seconds is None else time.perf_counter() + seconds
+    started = time.perf_counter()
+    deadline = float("inf") if seconds is None else started + seconds
     callers = [_Caller(loop, source, deadline, expected, holding) for _ in range(connections)]
     cpu = time.process_time()
-    started = time.perf_counter()
     try:
         async with asyncio.timeout((seconds or 0) + GRACE_SECONDS):
             for caller in callers:

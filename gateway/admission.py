@@ -42,7 +42,7 @@ SHARES: Final[Mapping[RouteClass, Share]] = {
     RouteClass.SEARCH: Share(at_once=6, line=200, patience=3, deadline=10),
     RouteClass.WRITE: Share(at_once=7, line=500, patience=5, deadline=30),
     RouteClass.ORDER: Share(at_once=8, line=1000, patience=10, deadline=30),
-    RouteClass.HEAVY: Share(at_once=1, line=20, patience=10, deadline=60),
+    RouteClass.HEAVY: Share(at_once=1, line=200, patience=10, deadline=60),
     RouteClass.SIGN_IN: Share(at_once=6, line=60, patience=5, deadline=20),
 }
 

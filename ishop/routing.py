@@ -41,6 +41,8 @@ TIMEOUT_FIELD = "X-Request-Timeout-Ms"
 ESCAPED_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 # For the audit log; where there is an Idempotency-Key, its claim says so in the same round trip.
 ACTING = text("SELECT ops.acting_v1(:actor, :request_id)")
+KEEP_JOURNALS = frozenset({"orders", "bulk-orders", "vendor-orders", "payments", "stock"})
+"""Tags of features whose own journals say who changed what, so that it is not said again."""
 
 
 class ServiceRoute(APIRoute):
@@ -52,6 +54,7 @@ class ServiceRoute(APIRoute):
         known_parameters = frozenset(_query_names(self.dependant))
         needs_caller = _uses(self.dependant, signed_in)
         scope = needed_scope(str(self.tags[0]), self.methods or ())
+        handle_keyless = _work if str(self.tags[0]) in KEEP_JOURNALS else _work_audited
         keeps_answer = not _uses(self.dependant, idempotency.shown_once)
         reads_json = self.body_field is not None and "form" not in type(self.body_field.field_info).__name__.lower()
 
@@ -68,7 +71,7 @@ class ServiceRoute(APIRoute):
                 return await _read(request, handle)
             key = idempotency.key_of(request)
             if key is None or principal is None:
-                return await _work(request, handle)
+                return await handle_keyless(request, handle)
             async with request.app.state.gates.passing(principal.key_space, key):
                 return await _work_once(request, handle, principal.key_space, key, keeps_answer=keeps_answer)
 
@@ -129,12 +132,22 @@ async def _read(request: Request, handle: Handler) -> Response:
 async def _work(request: Request, handle: Handler) -> Response:
     async with request.app.state.database.writing() as session:
         request.state.session = session
-        principal: Principal | None = request.state.principal
-        if principal is not None:
-            await session.execute(ACTING, {"actor": str(principal.id), "request_id": request_id.get()})
         response = await handle(request)
         await session.commit()
         return response
+
+
+async def _work_audited(request: Request, handle: Handler) -> Response:
+    """As `_work`, with the audit log told who calls before anything is changed."""
+
+    async def say_who_calls(inner: Request) -> Response:
+        principal: Principal | None = inner.state.principal
+        if principal is not None:
+            who = {"actor": str(principal.id), "request_id": request_id.get()}
+            await inner.state.session.execute(ACTING, who)
+        return await handle(inner)
+
+    return await _work(request, say_who_calls)
 
 
 async def _work_once(request: Request, handle: Handler, principal: str, key: str, *, keeps_answer: bool) -> Response:

@@ -41,6 +41,9 @@ MERGED: Final = (
 """By time, but never past the order of a source's own keys, in which two transactions at once may be the other way
 round: a page that ends between them would lose one."""
 
+OF_TRANSITION: Final = "(order_id = CAST(:subject_uuid AS uuid) OR vendor_order_id = CAST(:subject_uuid AS uuid))"
+"""An order's history is that of its parts too. Each of the two columns has an index; what is shown has none."""
+OF_PAYMENT: Final = "order_id = CAST(:subject_uuid AS uuid)"
 OF_ORDERS: Final = (SubjectType.order, SubjectType.vendor_order)
 
 
@@ -59,58 +62,29 @@ async def list_changes(session: AsyncSession, wanted: ChangeFilter, behind: Plac
     """Up to `limit` changes behind a place, the newest first; in one statement."""
     values: dict[str, Any] = {"limit": limit, **wanted.model_dump(), **behind._asdict()}
     values["subject_uuid"] = _uuid_or_none(wanted.subject_id)
-    parts = [LOG.format(conditions=_of_log(wanted, behind))]
+    parts = [LOG.format(conditions=_conditions(wanted, "subject_id = :subject_id", behind.log, "log"))]
     if wanted.subject_type is None or wanted.subject_type in OF_ORDERS:
-        parts.append(TRANSITIONS.format(conditions=_of_transitions(wanted, behind)))
+        parts.append(TRANSITIONS.format(conditions=_conditions(wanted, OF_TRANSITION, behind.transition, "transition")))
     if wanted.subject_type is None or wanted.subject_type is SubjectType.order:
-        parts.append(PAYMENTS.format(conditions=_of_payments(wanted, behind)))
+        paid = wanted.model_copy(update={"subject_type": None})  # All of them are of orders, so it is not asked again.
+        parts.append(PAYMENTS.format(conditions=_conditions(paid, OF_PAYMENT, behind.payment, "payment")))
     together = " UNION ALL ".join(IN_TURN.format(source=part) for part in parts)
     statement = text(MERGED.format(sources=together))
     used = {name: value for name, value in values.items() if f":{name}" in statement.text}
     return (await session.execute(statement, used)).mappings().all()
 
 
-def _of_log(wanted: ChangeFilter, behind: Place) -> str:
-    conditions = _common(wanted)
-    if wanted.subject_type is not None:
-        conditions.append("subject_type = :subject_type")
-    if wanted.subject_id is not None:
-        conditions.append("subject_id = :subject_id")
-    if behind.log is not None:
-        conditions.append("j.id < :log")
-    return " AND ".join(conditions)
-
-
-def _of_transitions(wanted: ChangeFilter, behind: Place) -> str:
-    conditions = _common(wanted)
-    if wanted.subject_type is not None:
-        conditions.append("subject_type = :subject_type")
-    if wanted.subject_id is not None:
-        # An order's history is that of its parts too. Each of the two columns has an index; what is shown has none.
-        conditions.append("(order_id = CAST(:subject_uuid AS uuid) OR vendor_order_id = CAST(:subject_uuid AS uuid))")
-    if behind.transition is not None:
-        conditions.append("j.id < :transition")
-    return " AND ".join(conditions)
-
-
-def _of_payments(wanted: ChangeFilter, behind: Place) -> str:
-    conditions = _common(wanted)
-    if wanted.subject_id is not None:
-        conditions.append("order_id = CAST(:subject_uuid AS uuid)")
-    if behind.payment is not None:
-        conditions.append("j.id < :payment")
-    return " AND ".join(conditions)
-
-
-def _common(wanted: ChangeFilter) -> list[str]:
-    conditions = ["true"]
-    if wanted.actor_id is not None:
-        conditions.append("actor_id = :actor_id")
-    if wanted.since is not None:
-        conditions.append("at >= :since")
-    if wanted.until is not None:
-        conditions.append("at < :until")
-    return conditions
+def _conditions(wanted: ChangeFilter, of_subject: str, shown: object, source: str) -> str:
+    """What one source is asked for; `shown` is the key that it has been shown up to."""
+    given = {
+        "j.subject_type = :subject_type": wanted.subject_type,
+        of_subject: wanted.subject_id,
+        "j.actor_id = :actor_id": wanted.actor_id,
+        "j.at >= :since": wanted.since,
+        "j.at < :until": wanted.until,
+        f"j.id < :{source}": shown,
+    }
+    return " AND ".join(["true", *(condition for condition, value in given.items() if value is not None)])
 
 
 def _uuid_or_none(subject_id: str | None) -> UUID | None:

@@ -9,7 +9,7 @@ from demo.scenario import SHIP_TO
 from ishop.settings import Role
 from tests.markets import TestMarket
 
-BUYERS, SEARCHES = 40, 300
+BUYERS, SEARCHES = 60, 600
 ALLOWED = {200, 201, 409, 503}
 
 
@@ -37,7 +37,7 @@ async def test_reads_and_sign_in_go_on_while_writers_wait_and_searches_flood(mar
         signed_in = asyncio.create_task(market.anonymous.post("/v1/auth/token", data=form))
         reads = [
             asyncio.create_task(consumer.get(path))
-            for path in ("/healthz", "/v1/products", "/v1/orders", "/v1/vendors", "/v1/me") * 5
+            for path in ("/healthz", "/readyz", "/v1/products", "/v1/orders", "/v1/vendors", "/v1/me") * 5
         ]
         assert {(await read).status_code for read in reads} == {200}
         assert (await signed_in).status_code == 200
@@ -48,7 +48,7 @@ async def test_reads_and_sign_in_go_on_while_writers_wait_and_searches_flood(mar
     found = Counter([(await search).status_code for search in searches])
     refused = [search.result().json()["code"] for search in searches if search.result().status_code == 503]
     assert set(found) <= {200, 503}
-    assert found[200] > 0
+    assert found[200] >= 200
     assert found[503] > 0
     assert set(refused) <= {"overloaded"}
     placed = Counter([(await one).status_code for one in orders])

@@ -99,7 +99,9 @@ CARRY_OUT = text("""
     )
     INSERT INTO orders.refunds (order_id, amount, reason, created_at)
     SELECT r.order_id, r.amount, CAST(:refund_reason AS text), CAST(:moment AS timestamptz)
-    FROM unnest(CAST(:order_ids AS uuid[]), CAST(:refunds AS bigint[])) AS r (order_id, amount)
+    -- Refunds keep no journal of who made them due, so the audit log is told, by this statement itself.
+    FROM unnest(CAST(:order_ids AS uuid[]), CAST(:refunds AS bigint[])) AS r (order_id, amount),
+         ops.acting_v1(CAST(CAST(:actor AS uuid) AS text), CAST(:request_id AS text))
     WHERE r.amount > 0
 """)
 
