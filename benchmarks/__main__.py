@@ -11,7 +11,6 @@ from collections.abc import Coroutine, Iterator
 from datetime import UTC, datetime
 from functools import partial
 from http import HTTPStatus
-from pathlib import Path
 from typing import Annotated, Final
 
 import typer
@@ -34,7 +33,6 @@ from ishop import logs
 from ishop.home import StartupError
 from ishop.settings import Role, Settings
 
-RESULTS: Final = Path(__file__).parent / "results"
 PROFILE_MARGIN_SECONDS: Final = 1.0
 SINGLE_REQUESTS: Final = 100
 STOPPED: Final = 130
@@ -62,7 +60,7 @@ def main(
     except (KeyboardInterrupt, asyncio.CancelledError):
         raise typer.Exit(STOPPED) from None
     report.show(results, Console(width=report.WIDTH) if not sys.stdout.isatty() else console)
-    console.print(f"\nWritten: {report.write(results, RESULTS)} and the raw values beside it.", soft_wrap=True)
+    console.print(f"\nWritten: {report.write(results)} and the raw values beside it.", soft_wrap=True)
     if strict and results.missed():
         raise typer.Exit(1)
 

@@ -33,7 +33,7 @@ def describe() -> dict[str, str]:
 
 def _commit() -> str:
     commit = _git("rev-parse", "--short=12", "HEAD")
-    changed = " with uncommitted changes" if _git("status", "--porcelain") else ""
+    changed = " with uncommitted changes" if _git("status", "--porcelain", "--", ":!docs/results") else ""
     return f"{commit}{changed}" if commit else "unknown (no git)"
 
 

@@ -1,28 +1,26 @@
 """The report: each figure as a ratio to its floor, against its bound, as Markdown and as raw JSON."""
 
-import io
 import operator
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import partial
 from itertools import zip_longest
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
-import orjson
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.kept import RESULTS, keep
 from benchmarks.processes import Memory
 from benchmarks.profile import Profile
 from benchmarks.rounds import Plan, Readings
 from benchmarks.server_time import StatementTime
 
 WIDTH: Final = 160
-PAGE_WIDTH: Final = 1000
-"""Of the Markdown file, where a cell that is broken over two lines would become two rows."""
 SHOWN: Final = 14
 SMALLEST_SHARE: Final = 0.01
 PASSED, MISSED = "pass", "MISSED"
@@ -124,22 +122,15 @@ class Results:
         return found
 
 
-def write(results: Results, directory: Path) -> Path:
+def write(results: Results, directory: Path = RESULTS) -> Path:
     """Write the raw values and the Markdown beside each other; the path of the Markdown."""
-    directory.mkdir(exist_ok=True)
-    stem = f"{results.taken_at:%Y%m%dT%H%M%SZ}-{results.plan.name}"
     document = {
         **asdict(results),
         "ratios": {figure.key: results.ratios(figure) for figure in FIGURES if figure.key in results.readings},
         "missed": results.missed(),
     }
-    raw = orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-    (directory / f"{stem}.json").write_bytes(raw)
-    page = io.StringIO()
-    show(results, Console(file=page, width=PAGE_WIDTH, color_system=None))
-    markdown = directory / f"{stem}.md"
-    markdown.write_text("".join(f"{line.rstrip()}\n" for line in page.getvalue().splitlines()))
-    return markdown
+    kind = f"bench-{results.plan.name}"
+    return keep(kind, results.taken_at, document, partial(show, results), directory=directory)
 
 
 def show(results: Results, console: Console) -> None:

@@ -1,14 +1,12 @@
 """`make faults`: kill every process of a loaded market in turn; the exit code is 1 where a promise broke."""
 
 import asyncio
-import io
 from collections import Counter
 from dataclasses import asdict
 from datetime import UTC, datetime
-from pathlib import Path
+from functools import partial
 from typing import Annotated, Final
 
-import orjson
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -16,11 +14,11 @@ from rich.table import Table
 from benchmarks import machine
 from benchmarks.faults.drill import Plan, Results, drill
 from benchmarks.grounds import GroundsFailed, forget_environment, temporary_home
+from benchmarks.kept import keep
 from ishop import logs
 from ishop.home import StartupError
 from ishop.settings import Settings
 
-RESULTS: Final = Path(__file__).parents[1] / "results"
 WIDTH: Final = 110
 SHOWN: Final = 20
 
@@ -45,7 +43,9 @@ def main(
         Console(stderr=True).print(f"[red]{error}[/red]", soft_wrap=True)
         raise typer.Exit(1) from error
     show(results, described, Console(width=WIDTH))
-    print(f"\nWritten: {write(results, described, taken_at)} and the raw values beside it.")
+    document = {**asdict(results), "machine": described}
+    written = keep("faults", taken_at, document, partial(show, results, described), width=WIDTH)
+    print(f"\nWritten: {written} and the raw values beside it.")
     if results.broken:
         raise typer.Exit(1)
 
@@ -70,19 +70,6 @@ def show(results: Results, described: dict[str, str], console: Console) -> None:
         console.print(f"  {times} x {what}", markup=False, soft_wrap=True)
     for name, value in described.items():
         console.print(f"{name}: {value}", markup=False, soft_wrap=True)
-
-
-def write(results: Results, described: dict[str, str], taken_at: datetime) -> Path:
-    """Write the raw values and the report beside each other; the path of the report."""
-    RESULTS.mkdir(exist_ok=True)
-    stem = f"{taken_at:%Y%m%dT%H%M%SZ}-faults"
-    raw = orjson.dumps({**asdict(results), "machine": described}, option=orjson.OPT_INDENT_2)
-    (RESULTS / f"{stem}.json").write_bytes(raw)
-    page = io.StringIO()
-    show(results, described, Console(file=page, width=WIDTH, color_system=None))
-    report = RESULTS / f"{stem}.md"
-    report.write_text("".join(f"{line.rstrip()}\n" for line in page.getvalue().splitlines()))
-    return report
 
 
 if __name__ == "__main__":

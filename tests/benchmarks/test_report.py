@@ -62,7 +62,7 @@ class TestBounds:
 class TestWrite:
     def test_markdown_and_raw_values_stand_side_by_side(self, tmp_path: Path) -> None:
         markdown = write(results(), tmp_path / "results")
-        assert markdown.name == "20260102T030405Z-quick.md"
+        assert markdown.name == "20260102T030405Z-bench-quick.md"
         page = markdown.read_text()
         row = next(line for line in page.splitlines() if line.startswith("| order of one line, 16 buyers"))
         assert [cell.strip() for cell in row.strip("|").split("|")][1:] == [
