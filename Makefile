@@ -18,7 +18,7 @@ SECONDS ?= 5
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install up test check demo attack bench faults lock secrets audit fmt
+.PHONY: help install up test check demo attack bench faults prove lock secrets audit fmt
 
 help: ## Show this help
 	@echo "i-Shop: the open backend of a regional marketplace. Commands:"
@@ -60,6 +60,9 @@ bench: $(DEVELOPMENT) ## Measure speed against floors taken in the same run
 
 faults: $(DEVELOPMENT) ## Kill each process under load and report what it cost (RATE=200, SECONDS=5 between kills)
 	$(BIN)/python -m benchmarks.faults --rate $(RATE) --seconds $(SECONDS)
+
+prove: $(DEVELOPMENT) ## Put every promise to the proof (QUICK=1 under two minutes, ONLY=contention, CYCLES=1000 for a night)
+	$(BIN)/python -m benchmarks.prove $(if $(ONLY),--only $(ONLY))
 
 fmt: $(DEVELOPMENT) ## Format the code and apply safe fixes
 	$(BIN)/ruff check --fix .

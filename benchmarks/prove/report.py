@@ -1,0 +1,84 @@
+"""The report of the proofs, as Markdown and as raw JSON."""
+
+import io
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.prove.outcome import Outcome
+from benchmarks.prove.plan import Plan
+
+PAGE_WIDTH: Final = 1000
+"""Of the Markdown file, where a cell that is broken over two lines would become two rows."""
+SHOWN: Final = 20
+HELD, BROKE = "held", "BROKEN"
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """A whole run."""
+
+    taken_at: datetime
+    plan: Plan
+    machine: Mapping[str, str]
+    outcomes: Sequence[Outcome]
+
+    @property
+    def broken(self) -> bool:
+        """Whether any promise broke."""
+        return any(outcome.broken for outcome in self.outcomes)
+
+
+def write(results: Results, directory: Path) -> Path:
+    """Write the raw values and the Markdown beside each other; the path of the Markdown."""
+    directory.mkdir(parents=True, exist_ok=True)
+    stem = f"{results.taken_at:%Y%m%dT%H%M%SZ}-prove-{results.plan.name}"
+    raw = orjson.dumps(asdict(results), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    (directory / f"{stem}.json").write_bytes(raw)
+    page = io.StringIO()
+    show(results, Console(file=page, width=PAGE_WIDTH, color_system=None))
+    markdown = directory / f"{stem}.md"
+    markdown.write_text("".join(f"{line.rstrip()}\n" for line in page.getvalue().splitlines()))
+    return markdown
+
+
+def show(results: Results, console: Console) -> None:
+    """Print the report."""
+    console.print(f"# Proofs, {results.taken_at:%Y-%m-%d %H:%M} UTC, {results.plan.name} run\n", markup=False)
+    console.print(_table(("promise", "what was done and found", "seconds", "verdict"), map(_row, results.outcomes)))
+    for outcome in results.outcomes:
+        if not outcome.broken:
+            continue
+        console.print(f"\n## {outcome.name}: {len(outcome.broken)} times broken\n", markup=False)
+        for what, times in Counter(outcome.broken).most_common(SHOWN):
+            console.print(f"- {times} x {what}", markup=False, soft_wrap=True)
+    console.print("\n## Machine\n", markup=False)
+    console.print(_table(("what", "is"), results.machine.items()))
+
+
+def _row(outcome: Outcome) -> tuple[str, str, str, str]:
+    figures = ", ".join(f"{name} {_number(value)}" for name, value in outcome.figures.items())
+    promise = f"{outcome.title} ({outcome.name})"
+    return promise, figures, f"{outcome.seconds:.0f}", BROKE if outcome.broken else HELD
+
+
+def _number(value: float | str) -> str:
+    """Counts to the unit, measured values with the digits that mean something."""
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    return f"{value:,}" if isinstance(value, int) else value
+
+
+def _table(header: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> Table:
+    table = Table(*header, box=box.MARKDOWN)
+    for row in rows:
+        table.add_row(*(str(cell) for cell in row))
+    return table
