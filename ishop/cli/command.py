@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, ParamSpec
 
 import typer
+import uvloop
 
 from ishop.console import errors
 from ishop.home import StartupError
@@ -20,7 +21,8 @@ def command(work_to_do: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, N
     @functools.wraps(work_to_do)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
-            asyncio.run(work_to_do(*args, **kwargs))
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(work_to_do(*args, **kwargs))
         except (StartupError, SettingsError) as error:
             errors.print(f"[red]{error}[/red]", soft_wrap=True)
             raise typer.Exit(1) from error
