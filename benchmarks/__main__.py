@@ -59,8 +59,9 @@ def main(
         raise typer.Exit(1) from error
     except (KeyboardInterrupt, asyncio.CancelledError):
         raise typer.Exit(STOPPED) from None
-    report.show(results, Console(width=report.WIDTH) if not sys.stdout.isatty() else console)
-    console.print(f"\nWritten: {report.write(results)} and the raw values beside it.", soft_wrap=True)
+    against = report.compared(results)
+    report.show(results, against, Console(width=report.WIDTH) if not sys.stdout.isatty() else console)
+    console.print(f"\nWritten: {report.write(results, against)} and the raw values beside it.", soft_wrap=True)
     if strict and results.missed():
         raise typer.Exit(1)
 

@@ -1,5 +1,6 @@
 """What is measured: each figure and each floor as something to be taken once, by the keys that the report knows."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from benchmarks.pgbench_script import order_script
 from benchmarks.rounds import Measure, Plan, Reading
 from benchmarks.statements import Replay
 from benchmarks.stock import batches
-from benchmarks.supplies import Supplies
+from benchmarks.supplies import Supplies, sign_ins
 from ishop.settings import Role
 
 BUYERS: Final = 16
@@ -58,7 +59,7 @@ async def prepared(grounds: Grounds, supplies: Supplies, captured: Captured, pla
 
 def measures(bench: Bench) -> dict[str, Measure]:
     """Everything to be measured, each figure behind its floor."""
-    plan, supplies, captured, port = bench.plan, bench.supplies, bench.captured, bench.grounds.market.port
+    plan, supplies, captured = bench.plan, bench.supplies, bench.captured
     found: dict[str, Measure] = {
         "hello": partial(_hello, bench),
         "detail": partial(_read, bench, reads.details(supplies.products)),
@@ -70,9 +71,11 @@ def measures(bench: Bench) -> dict[str, Measure]:
     for lines, replay in captured.bulk.items():
         found[f"bulk_{lines}_sql"] = partial(_replay, bench.orders, replay, plan.bulk_orders)
         orders = bulk_orders(supplies, lines)
-        found[f"bulk_{lines}"] = partial(_one_by_one, port, orders, plan.bulk_orders, HTTPStatus.CREATED)
+        found[f"bulk_{lines}"] = partial(_one_by_one, bench, orders, plan.bulk_orders, HTTPStatus.CREATED)
     found["batch_sql"] = partial(_replay, bench.vendors, captured.batch, plan.stock_batches)
-    found["batch"] = partial(_one_by_one, port, batches(supplies), plan.stock_batches, HTTPStatus.OK)
+    found["batch"] = partial(_one_by_one, bench, batches(supplies), plan.stock_batches, HTTPStatus.OK)
+    found["argon2"] = partial(_hash, plan.sign_ins)
+    found["sign_in"] = partial(_one_by_one, bench, sign_ins(), plan.sign_ins, HTTPStatus.OK)
     return found
 
 
@@ -139,10 +142,17 @@ async def _order(bench: Bench, requests: Iterator[bytes]) -> Reading:
     return _rate(burst, cpu)
 
 
-async def _one_by_one(port: int, requests: Iterator[bytes], count: int, expected: HTTPStatus) -> Reading:
+async def _one_by_one(bench: Bench, requests: Iterator[bytes], count: int, expected: HTTPStatus) -> Reading:
     """The time of one request when nobody else calls."""
-    burst = await send(port, requests, connections=1, count=count, expected=expected)
-    return Reading(burst.median_ms, {"median_ms": burst.median_ms, "p95_ms": burst.p95_ms})
+    market = bench.grounds.market
+    async with _cpu(bench, market) as cpu:
+        burst = await send(market.port, requests, connections=1, count=count, expected=expected)
+    return Reading(burst.median_ms, {"median_ms": burst.median_ms, "p95_ms": burst.p95_ms} | cpu.of_one(count))
+
+
+async def _hash(times: int) -> Reading:
+    """The check of a password alone, with the parameters that the market uses."""
+    return Reading(await asyncio.to_thread(floors.password_ms, times))
 
 
 async def _replay(connection: asyncpg.Connection, replay: Replay, times: int) -> Reading:

@@ -12,10 +12,12 @@ from typing import Final
 from uuid import UUID
 
 import asyncpg
+from pwdlib import PasswordHash
 
 from benchmarks.grounds import Grounds, run_program
 from benchmarks.load import Burst, http_request, send
 from benchmarks.statements import Replay, Statement, run
+from demo.accounts import PASSWORD
 from ishop.child_process import LOOPBACK
 from ishop.postgres import programs
 from ishop.settings import Role
@@ -83,6 +85,18 @@ async def sql_searches(
         started = time.perf_counter()
         counts = await asyncio.gather(*(work(connection, started + seconds) for connection in pool))
         return sum(counts) / (time.perf_counter() - started)
+
+
+def password_ms(times: int) -> float:
+    """Milliseconds of one check of a password, the median of `times`."""
+    hasher = PasswordHash.recommended()
+    stored = hasher.hash(PASSWORD)
+    taken = []
+    for _ in range(times):
+        started = time.perf_counter()
+        hasher.verify(PASSWORD, stored)
+        taken.append(time.perf_counter() - started)
+    return median(taken) * 1000
 
 
 @asynccontextmanager

@@ -62,9 +62,15 @@ class Burst:
 
 
 def http_request(
-    method: str, target: str, *, token: str | None = None, headers: Mapping[str, str] | None = None, body: object = None
+    method: str,
+    target: str,
+    *,
+    token: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    body: object = None,
+    form: str | None = None,
 ) -> bytes:
-    """A whole request as it goes over the wire; `body` is sent as JSON."""
+    """A whole request as it goes over the wire; `body` is sent as JSON, `form` as it is."""
     fields = {"Host": LOOPBACK, "Accept": "application/json", **(headers or {})}
     if token is not None:
         fields["Authorization"] = f"Bearer {token}"
@@ -72,6 +78,10 @@ def http_request(
     if body is not None:
         content = orjson.dumps(body)
         fields["Content-Type"] = "application/json"
+    elif form is not None:
+        content = form.encode()
+        fields["Content-Type"] = "application/x-www-form-urlencoded"
+    if content:
         fields["Content-Length"] = str(len(content))
     lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items())]
     return "\r\n".join(lines).encode() + HEAD_END + content

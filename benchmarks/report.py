@@ -10,10 +10,11 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
-from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import comparison, tables
+from benchmarks.comparison import Comparison, outliers
 from benchmarks.kept import RESULTS, keep
 from benchmarks.processes import Memory
 from benchmarks.profile import Profile
@@ -68,6 +69,8 @@ FIGURES: Final = (
     Figure("bulk_500", "bulk order of 500 lines", "ms", "bulk_500_sql", Bound("≤", 4)),
     Figure("batch_sql", "floor: SQL of 10,000 rows", "ms"),
     Figure("batch", "stock batch of 10,000 rows", "ms", "batch_sql"),
+    Figure("argon2", "floor: argon2id, one check", "ms"),
+    Figure("sign_in", "sign-in, when nobody else does", "ms", "argon2"),
 )
 MEMORY: Final = Bound("≤", 300)
 """MiB of the market's process, which holds gateway, services and worker."""
@@ -115,25 +118,50 @@ class Results:
         found = [
             f"{figure.title}: {median(self.ratios(figure)):.3g} is not {figure.bound}"
             for figure in FIGURES
-            if figure.bound is not None and not figure.bound.holds(median(self.ratios(figure)))
+            if figure.bound is not None
+            and figure.key in self.readings
+            and not figure.bound.holds(median(self.ratios(figure)))
         ]
         if not MEMORY.holds(self.memory.rss):
             found.append(f"memory: {self.memory.rss:.0f} MiB is not {MEMORY}")
         return found
 
 
-def write(results: Results, directory: Path = RESULTS) -> Path:
-    """Write the raw values and the Markdown beside each other; the path of the Markdown."""
-    document = {
+def document(results: Results) -> dict[str, Any]:
+    """Everything that is kept of a run, in a form that needs no code of today to be understood."""
+    return {
         **asdict(results),
+        "figures": {
+            figure.key: {
+                "title": figure.title,
+                "unit": figure.unit,
+                "floor": figure.floor,
+                "bound": _text(figure.bound),
+            }
+            for figure in FIGURES
+            if figure.key in results.readings
+        },
         "ratios": {figure.key: results.ratios(figure) for figure in FIGURES if figure.key in results.readings},
         "missed": results.missed(),
     }
+
+
+def compared(results: Results, directory: Path = RESULTS) -> Comparison | None:
+    """This run beside the last one that was kept; None where there is none to compare with."""
+    last = comparison.newest(results.plan.name, results.machine, directory)
+    if last is None:
+        return None
+    return comparison.compare(comparison.read(last), document(results), last.stem)
+
+
+def write(results: Results, against: Comparison | None, directory: Path = RESULTS) -> Path:
+    """Write the raw values and the Markdown beside each other; the path of the Markdown."""
     kind = f"bench-{results.plan.name}"
-    return keep(kind, results.taken_at, document, partial(show, results), directory=directory)
+    shown = partial(show, results, against)
+    return keep(kind, results.taken_at, document(results), shown, directory=directory)
 
 
-def show(results: Results, console: Console) -> None:
+def show(results: Results, against: Comparison | None, console: Console) -> None:
     """Print the report."""
 
     def section(title: str, table: Table | None, *sentences: str) -> None:
@@ -145,11 +173,16 @@ def show(results: Results, console: Console) -> None:
 
     console.print(f"# Benchmarks, {results.taken_at:%Y-%m-%d %H:%M} UTC, {results.plan.name} run", markup=False)
     section("Figures", _figures(results), *_verdict(results))
+    console.print("\n## Against the last kept run\n", markup=False)
+    if against is None:
+        console.print(f"There is no kept {results.plan.name} run to compare with.", markup=False)
+    else:
+        comparison.show(against, console)
     section("One request", _single(results), *_generator(results))
     for title, where in (("product detail", results.detail), ("order of one line", results.order)):
         section(f"Where the time goes: {title}", *_profile(where.profile))
         section(f"PostgreSQL's part: {title}", _statements(where), *_alone(where))
-    section("Machine", _table(("what", "is"), results.machine.items()))
+    section("Machine", tables.table(("what", "is"), results.machine.items()))
 
 
 def _figures(results: Results) -> Table:
@@ -160,11 +193,13 @@ def _figures(results: Results) -> Table:
         ratios = results.ratios(figure)
         verdict = "" if figure.bound is None else PASSED if figure.bound.holds(median(ratios)) else MISSED
         values = [reading.value for reading in results.readings[figure.key]]
-        rows.append((figure.title, _spread(values), figure.unit, _spread(ratios), str(figure.bound or ""), verdict))
+        rows.append(
+            (figure.title, tables.spread(values), figure.unit, tables.spread(ratios), str(figure.bound or ""), verdict)
+        )
     memory = results.memory
     verdict = PASSED if MEMORY.holds(memory.rss) else MISSED
     rows.append(("memory of the market after all this", f"{memory.rss:.0f}", "MiB", "", str(MEMORY), verdict))
-    return _table(("figure", "median (least to most)", "unit", "ratio to its floor", "bound", "holds"), rows)
+    return tables.table(("figure", "median (least to most)", "unit", "ratio to its floor", "bound", "holds"), rows)
 
 
 def _verdict(results: Results) -> Iterable[str]:
@@ -175,6 +210,14 @@ def _verdict(results: Results) -> Iterable[str]:
         f"From an empty home to the first answer: {results.open_seconds:.1f} s. Market process: "
         f"PSS {results.memory.pss:.0f} MiB, peak {results.memory.peak:.0f} MiB. Beside it (PSS): {beside}.\n"
     )
+    unmeasured = [figure.title for figure in FIGURES if figure.key not in results.readings]
+    if unmeasured:
+        yield f"Not measured here: {'; '.join(unmeasured)}.\n"
+    for figure in FIGURES:
+        values = [reading.value for reading in results.readings.get(figure.key, ())]
+        far = ", ".join(f"{number} ({tables.number(values[number - 1])})" for number in outliers(values))
+        if far:
+            yield f"Outlying, and kept in the figures: {figure.title}, round {far}.\n"
 
 
 def _single(results: Results) -> Table:
@@ -184,9 +227,9 @@ def _single(results: Results) -> Table:
         notes = [reading.notes for reading in results.readings.get(figure.key, ())]
         if notes and notes[0]:
             seen = ([note[name] for note in notes if name in note] for name in names)
-            rows.append((figure.title, *map(_spread, seen)))
+            rows.append((figure.title, *map(tables.spread, seen)))
     header = ("figure", "median ms", "95 % within ms", "processor ms of the server", "processor ms of PostgreSQL")
-    return _table(header, rows)
+    return tables.table(header, rows)
 
 
 def _generator(results: Results) -> Iterable[str]:
@@ -210,7 +253,7 @@ def _profile(profile: Profile | str) -> tuple[Table | None, str]:
     ]
     rows = [tuple(cell for pair in cells for cell in pair) for cells in zip_longest(*columns, fillvalue=("", ""))]
     header = ("package at work", "share", "function at work", "share", "for our function", "share")
-    return _table(header, rows), f"The main thread worked {profile.busy:.0%} of the time.\n"
+    return tables.table(header, rows), f"The main thread worked {profile.busy:.0%} of the time.\n"
 
 
 def _statements(where: WhereTimeGoes) -> Table:
@@ -218,7 +261,7 @@ def _statements(where: WhereTimeGoes) -> Table:
         (one.name, f"{one.sent:.1f}", f"{one.planning_ms:.3f}", f"{one.executing_ms:.3f}", f"{one.ms:.3f}")
         for one in where.statements
     ]
-    return _table(("statement", "sent for a request", "planning ms", "executing ms", "together ms"), rows)
+    return tables.table(("statement", "sent for a request", "planning ms", "executing ms", "together ms"), rows)
 
 
 def _alone(where: WhereTimeGoes) -> Iterable[str]:
@@ -228,19 +271,5 @@ def _alone(where: WhereTimeGoes) -> Iterable[str]:
     )
 
 
-def _spread(values: Sequence[float]) -> str:
-    if not values:
-        return ""
-    return f"{_number(median(values))} ({_number(min(values))} to {_number(max(values))})"
-
-
-def _number(value: float) -> str:
-    """Three digits that mean something, none behind the point that do not."""
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
-
-
-def _table(header: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> Table:
-    table = Table(*header, box=box.MARKDOWN)
-    for row in rows:
-        table.add_row(*(str(cell) for cell in row))
-    return table
+def _text(bound: Bound | None) -> str | None:
+    return None if bound is None else str(bound)

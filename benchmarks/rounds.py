@@ -19,11 +19,12 @@ class Plan:
     order_seconds: int
     bulk_orders: int
     stock_batches: int
+    sign_ins: int
     profile_seconds: int
 
 
-FULL: Final = Plan("full", 5, 2.5, 4, 10, 3, 10)
-QUICK: Final = Plan("quick", 2, 0.5, 1, 3, 1, 2)
+FULL: Final = Plan("full", 7, 1.5, 3, 8, 2, 5, 10)
+QUICK: Final = Plan("quick", 2, 0.5, 1, 3, 1, 2, 2)
 
 
 @dataclass(frozen=True, slots=True)

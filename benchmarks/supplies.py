@@ -1,14 +1,18 @@
 """What a load needs of the market: who calls, what can be bought in any amount, and whose stock is changed."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import repeat
 from typing import Final
+from urllib.parse import urlencode
 from uuid import UUID
 
 import asyncpg
 import httpx
 
 from benchmarks.grounds import Grounds
+from benchmarks.load import http_request
 from demo.accounts import CONSUMER, HOTEL, PASSWORD, VENDOR
 from ishop.child_process import LOOPBACK
 from ishop.clock import business_date, now
@@ -73,6 +77,12 @@ async def gather(grounds: Grounds) -> Supplies:
         vendor=tokens[2],
         organization_id=hotel["organizations"][0]["id"],
     )
+
+
+def sign_ins() -> Iterator[bytes]:
+    """The consumer signs in, again and again."""
+    form = urlencode({"grant_type": "password", "username": CONSUMER, "password": PASSWORD})
+    return repeat(http_request("POST", "/v1/auth/token", form=form))
 
 
 async def _sign_in(client: httpx.AsyncClient, email: str) -> str:

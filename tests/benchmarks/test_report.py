@@ -1,13 +1,15 @@
 """The report: ratios within a round, their medians, and the bounds."""
 
+import io
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import orjson
+from rich.console import Console
 
 from benchmarks.processes import Memory
-from benchmarks.report import FIGURES, Results, WhereTimeGoes, write
+from benchmarks.report import FIGURES, Results, WhereTimeGoes, compared, show, write
 from benchmarks.rounds import QUICK, Measure, Reading, run_rounds
 from benchmarks.server_time import StatementTime
 
@@ -61,7 +63,7 @@ class TestBounds:
 
 class TestWrite:
     def test_markdown_and_raw_values_stand_side_by_side(self, tmp_path: Path) -> None:
-        markdown = write(results(), tmp_path / "results")
+        markdown = write(results(), None, tmp_path / "results")
         assert markdown.name == "20260102T030405Z-bench-quick.md"
         page = markdown.read_text()
         row = next(line for line in page.splitlines() if line.startswith("| order of one line, 16 buyers"))
@@ -73,6 +75,27 @@ class TestWrite:
         assert raw["ratios"]["detail"] == [0.04, 0.03, 0.05]
         assert raw["readings"]["order"][1]["value"] == 110
         assert raw["machine"] == {"commit": "abc"}
+        assert raw["figures"]["order"] == {
+            "title": "order of one line, 16 buyers", "unit": "orders/s", "floor": "pgbench", "bound": "≥ 0.12",
+        }  # fmt: skip
+        assert "There is no kept quick run to compare with." in page
+
+    def test_report_says_what_moved_since_the_last_kept_run(self, tmp_path: Path) -> None:
+        write(results(), None, tmp_path)
+        slower = {key: [Reading(value / 8, NOTES) for value in values] for key, values in VALUES.items()}
+        now = results(readings={**results().readings, "detail": slower["detail"]})
+        page = write(now, compared(now, tmp_path), tmp_path).read_text()
+        assert "Compared with 20260102T030405Z-bench-quick." in page
+        assert "product detail, uncached (ratio) down 87.5%, worse, beyond noise" in page
+
+    def test_outlying_round_is_told_and_kept(self) -> None:
+        hello = [Reading(value, NOTES) for value in (10_000, 10_100, 4_000, 9_900, 10_000)]
+        page = io.StringIO()
+        show(results(readings={"hello": hello}), None, Console(file=page, width=200))
+        assert (
+            "Outlying, and kept in the figures: floor: uvicorn, an empty application, round 3 (4,000)."
+            in page.getvalue()
+        )
 
 
 class TestRounds:

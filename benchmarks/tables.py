@@ -1,0 +1,28 @@
+"""Numbers and tables of every report."""
+
+from collections.abc import Iterable, Sequence
+from statistics import median
+from typing import Any
+
+from rich import box
+from rich.table import Table
+
+
+def spread(values: Sequence[float]) -> str:
+    """The median, and the least and the most."""
+    if not values:
+        return ""
+    return f"{number(median(values))} ({number(min(values))} to {number(max(values))})"
+
+
+def number(value: float) -> str:
+    """Three digits that mean something, none behind the point that do not."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def table(header: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> Table:
+    """A table that is Markdown too."""
+    made = Table(*header, box=box.MARKDOWN)
+    for row in rows:
+        made.add_row(*(str(cell) for cell in row))
+    return made
