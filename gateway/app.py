@@ -13,15 +13,17 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from gateway.admission import Admission
+from gateway.answers import Answer, Headers, Nobody
 from gateway.api_keys.tokens import KeyTokens
 from gateway.cors import Cors
 from gateway.document import gateway_document
-from gateway.exchange import Exchange, Headers, Incoming
+from gateway.exchange import Exchange, Incoming
 from gateway.figures import Figures
 from gateway.identity.app import create_app as create_identity
 from gateway.over_http import OverHttp
 from gateway.pages import HEALTH, Page, Pages
 from gateway.proxies import Proxies
+from gateway.public_cache import Flight, PublicCache
 from gateway.rate_limits import ADDRESS, ANONYMOUS, PRINCIPAL, RateLimits, subject_of_address
 from gateway.routes import IDENTITY, ROUTES, Route, RouteClass, RouteTable
 from gateway.upstreams import InProcess, Upstream
@@ -65,7 +67,9 @@ class Gateway:
         upstreams: Mapping[str, Upstream],
         routes: tuple[Route, ...] = ROUTES,
         key_tokens: KeyTokens | None = None,
+        *,
         limits: RateLimits | None = None,
+        cache: PublicCache | None = None,
     ) -> None:
         self._verifier = runtime.verifier
         self._key_tokens = key_tokens
@@ -75,6 +79,7 @@ class Gateway:
         self._figures = Figures(routes)
         self._limits = RateLimits.of(runtime.settings) if limits is None else limits
         self._admission = Admission(routes, runtime.settings)
+        self._cache = PublicCache.of(runtime.settings) if cache is None else cache
         self._proxies = Proxies(runtime.settings.trusted_proxies)
         self._pages = Pages(runtime, self._upstreams, self.document, self._limits)
         # Request ids have to differ, not to be secret; asking the system for 16 random bytes costs 6 us each time.
@@ -89,6 +94,8 @@ class Gateway:
         self.on_shutdown: list[Callable[[], Awaitable[None]]] = [
             upstream.close for upstream in self._upstreams.values()
         ]
+        if self._cache is not None:
+            self.on_shutdown.insert(0, self._cache.close)
         if self._limits is not None and limits is None:
             self.on_shutdown.append(self._limits.close)
 
@@ -195,13 +202,44 @@ class Gateway:
                 exchange.added.extend(deprecation.headers())
                 break
         await self._admit(exchange, route)
+        if route.public and self._cache is not None and not incoming.has_body():
+            answer = await self._public_answer(self._cache, exchange, route, path)
+            if answer is not None:
+                await exchange.give(answer)
+                return
         exchange.limit_body(route.body_limit)
         await exchange.hold_body()
+        await self._have_answered(exchange, route)
+
+    async def _public_answer(self, cache: PublicCache, exchange: Exchange, route: Route, path: str) -> Answer | None:
+        """The answer that anybody gets; None where this caller has to ask for itself.
+
+        The service is told nothing about the caller but the language: what it does not know, it cannot answer by.
+        """
+        language = language_of(exchange.incoming.text(b"accept-language"))
+        key = (path, exchange.scope["query_string"], language)
+        kept = cache.find(key)
+        if kept is not None:
+            return kept
+
+        async def ask(flight: Flight) -> Answer:
+            nobody = Nobody()
+            incoming = Incoming([(b"accept-language", language.encode())], lambda: exchange.incoming.request_id)
+            scope = {**exchange.scope, "method": route.method}
+            await self._have_answered(Exchange(scope, nobody.receive, nobody.send, incoming, []), route, flight.begin)
+            return nobody.answer()
+
+        return await cache.ask(key, ask)
+
+    async def _have_answered(self, exchange: Exchange, route: Route, begin: Callable[[], None] | None = None) -> None:
+        """Wait in line for a place, `begin`, and have the service answer in the time that is left."""
         seconds = self._admission.seconds(route)
         arrived = time.monotonic()
         async with self._admission.lane(route).place():
+            if begin is not None:
+                begin()
             left = max(0, round((seconds - (time.monotonic() - arrived)) * 1000))
-            incoming.passed.append((TIMEOUT, str(left).encode()))
+            exchange.incoming.passed.append((TIMEOUT, str(left).encode()))
             await self._hand_over(exchange, route)
 
     async def _turned_away(self, exchange: Exchange, path: str, page: Page | None) -> bool:

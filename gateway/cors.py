@@ -4,7 +4,7 @@ from typing import Final
 
 from starlette.responses import Response
 
-from gateway.exchange import Headers
+from gateway.answers import Headers
 
 ALLOWED_FIELDS: Final = (
     "Accept-Language, Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-Request-Id"

@@ -8,10 +8,10 @@ from typing import Final
 
 from starlette.types import Message, Receive, Scope, Send
 
+from gateway.answers import Answer, Headers
 from ishop.auth import Principal
 from ishop.errors import MalformedRequest, PayloadTooLarge
-
-Headers = list[tuple[bytes, bytes]]
+from ishop.etags import matches
 
 REQUEST_ID: Final = re.compile(
     rb"(?=[0-9-]*[A-Za-z])(?:[0-9A-Fa-f-]{32,64}|(?![A-Za-z0-9-]*[0-9]{10})[A-Za-z0-9-]{8,64})"
@@ -21,6 +21,7 @@ a number as persons have: a telephone, NIK, NPWP or account."""
 
 MAX_HEADERS: Final = 100
 MAX_HEADER_BYTES: Final = 16 * 1024
+NOT_MODIFIED: Final = 304
 HELD_BODY_BYTES: Final = 64 * 1024
 """As much of a body is taken in before the request gets a place, so that who sends it slowly holds none."""
 
@@ -28,7 +29,8 @@ SINGLE: Final = frozenset({b"authorization", b"content-length", b"content-type",
 """Fields whose second value another program might read instead of the first."""
 
 READ: Final = SINGLE | {
-    b"accept", b"accept-language", b"connection", b"traceparent", b"origin", b"transfer-encoding", b"x-request-id"
+    b"accept", b"accept-language", b"connection", b"if-none-match", b"origin", b"traceparent", b"transfer-encoding",
+    b"x-request-id",
 }  # fmt: skip
 
 DROPPED: Final = frozenset(
@@ -85,9 +87,10 @@ class Incoming:
         for name, value in headers:
             count += 1
             if name in READ:
-                if name in self._read and name in SINGLE:
+                if name not in self._read:
+                    self._read[name] = value  # Of several the first, as the services read them.
+                elif name in SINGLE:
                     self.fault = f"the header field {name.decode('latin-1')} is there twice"
-                self._read[name] = value
             if len(value) > MAX_HEADER_BYTES:
                 self.fault = f"a header field is longer than {MAX_HEADER_BYTES} bytes"
             if not value.isascii() and not _is_utf8(value):
@@ -216,6 +219,18 @@ class Exchange:
                 self.overrun = PayloadTooLarge(limit=self.body_limit)
                 raise self.overrun
         return message
+
+    async def give(self, answer: Answer) -> None:
+        """Give a whole answer, or 304 where the caller has it already."""
+        known = None if answer.etag is None else self.incoming.text(b"if-none-match")
+        if known is not None and answer.etag is not None and matches(known, answer.etag):
+            self.status, headers, body = NOT_MODIFIED, answer.not_modified, b""
+        else:
+            self.status, headers = answer.status, answer.headers
+            body = b"" if self.scope["method"] == "HEAD" else answer.body
+        self.finished = True
+        await self._send({"type": "http.response.start", "status": self.status, "headers": [*headers, *self.added]})
+        await self._send({"type": "http.response.body", "body": body})
 
     async def send(self, message: Message) -> None:
         """Pass a part of the answer on, with the gateway's header fields."""

@@ -28,8 +28,8 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from yarl import URL
 
+from gateway.answers import Headers
 from gateway.circuit_breaker import CircuitBreaker
-from gateway.exchange import Headers
 from ishop.errors import DeadlineExceeded, Unavailable
 from ishop.problems import CLIENT_GONE
 from ishop.routing import SAFE_METHODS, TIMEOUT_FIELD

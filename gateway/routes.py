@@ -45,6 +45,8 @@ class Route:
     """In bytes; a longer body is answered with 413."""
     signs_in: bool = False
     """The caller is nobody yet: its Authorization header is ignored, and the tight limits against guessing hold."""
+    public: bool = False
+    """Its answer is the same for everybody, whoever calls: the service is asked by nobody, and once for many."""
     deprecations: tuple[Deprecation, ...] = ()
     """What of it is to go, and what to use instead: told in the document and in the header fields of its answers."""
 
@@ -58,17 +60,17 @@ class Route:
 
 ROUTES: Final = (
     # Find: search, and what things are called
-    Route("GET", "/v1/search/products", CATALOG, RouteClass.SEARCH),
-    Route("GET", "/v1/search/suggestions", CATALOG, RouteClass.SEARCH),
-    Route("GET", "/v1/products", CATALOG),
-    Route("GET", "/v1/products/{id_or_slug}", CATALOG),
-    Route("GET", "/v1/commodities", CATALOG),
-    Route("GET", "/v1/commodities/{slug}", CATALOG),
-    Route("GET", "/v1/categories", CATALOG),
-    Route("GET", "/v1/regions", CATALOG),
+    Route("GET", "/v1/search/products", CATALOG, RouteClass.SEARCH, public=True),
+    Route("GET", "/v1/search/suggestions", CATALOG, RouteClass.SEARCH, public=True),
+    Route("GET", "/v1/products", CATALOG, public=True),
+    Route("GET", "/v1/products/{id_or_slug}", CATALOG, public=True),
+    Route("GET", "/v1/commodities", CATALOG, public=True),
+    Route("GET", "/v1/commodities/{slug}", CATALOG, public=True),
+    Route("GET", "/v1/categories", CATALOG, public=True),
+    Route("GET", "/v1/regions", CATALOG, public=True),
     # Producers, and what they have
-    Route("GET", "/v1/vendors", VENDORS),
-    Route("GET", "/v1/vendors/{vendor}", VENDORS),
+    Route("GET", "/v1/vendors", VENDORS, public=True),
+    Route("GET", "/v1/vendors/{vendor}", VENDORS, public=True),
     Route("GET", "/v1/vendors/{vendor}/members", VENDORS),
     Route("PATCH", "/v1/vendors/{vendor}/members/{user_id}", VENDORS, body_limit=16 * KIB),
     Route("DELETE", "/v1/vendors/{vendor}/members/{user_id}", VENDORS),

@@ -129,6 +129,8 @@ class Settings(BaseSettings):
     """Of clients at once; where there are more, those that ask for nothing are closed first."""
     lanes: Amounts = Field(default_factory=dict)
     """Requests that the gateway lets each service work on at once, by their class."""
+    cache_mib: int = Field(default=16, ge=0, le=4096)
+    """What the gateway's memory of public answers may hold; 0 for none."""
     valkey_url: SecretStr | None = Field(default=None, validation_alias="VALKEY_URL")
     """Where several gateways share what they count; it may hold a password."""
     trusted_proxies: Networks = ()

@@ -57,6 +57,7 @@ async def cluster() -> AsyncIterator[Cluster]:
                 **secrets.settings,
                 signing_key=SecretStr(secrets.signing_key),
                 rate_limits=False,
+                cache_mib=0,  # A test reads what it wrote, at once.
                 meili_url=None,
                 valkey_url=None,
             )

@@ -44,7 +44,7 @@ async def open_door(
     async with upstreams(apps, mode, settings) as reached:
         key_tokens = apps[IDENTITY].state.key_tokens if IDENTITY in apps else None
         limits = RateLimits.of(settings)
-        gateway = Gateway(runtime, reached, tuple(routes), key_tokens, limits)
+        gateway = Gateway(runtime, reached, tuple(routes), key_tokens, limits=limits)
         transport = ASGITransport(gateway, client=(address, 50000))
         async with AsyncClient(transport=transport, base_url=BASE_URL) as client:
             try:
