@@ -21,6 +21,7 @@ SECOND_VENDOR: Final = "vendor2@demo.test"
 OFFICE: Final = "office@demo.test"
 ADMIN: Final = "admin@demo.test"
 
+ORGANIZATION_ID: Final = Dice(0, "organization", 1).uuid()
 ORGANIZATION_SLUG: Final = "hotel-senggigi-demo"
 ORGANIZATION_NAME: Final = "Hotel Senggigi Demo"
 ORGANIZATION_REGION: Final = "52.01"
@@ -106,11 +107,10 @@ async def _create_users(connection: asyncpg.Connection) -> None:
 
 async def _create_organization(connection: asyncpg.Connection, buyer: UUID) -> None:
     """The hotel, which may pay later, with one member who may order for it."""
-    organization = Dice(0, "organization", 1).uuid()
     await connection.execute(
         "INSERT INTO orders.organizations (id, slug, name, kind, region_code, terms_days) "
         "VALUES ($1, $2, $3, 'hotel', $4, $5) ON CONFLICT DO NOTHING",
-        organization,
+        ORGANIZATION_ID,
         ORGANIZATION_SLUG,
         ORGANIZATION_NAME,
         ORGANIZATION_REGION,
@@ -119,6 +119,6 @@ async def _create_organization(connection: asyncpg.Connection, buyer: UUID) -> N
     await connection.execute(
         "INSERT INTO orders.organization_members (organization_id, user_id, role) VALUES ($1, $2, 'approver') "
         "ON CONFLICT DO NOTHING",
-        organization,
+        ORGANIZATION_ID,
         buyer,
     )

@@ -90,7 +90,7 @@ async def build_market(
     today = today or business_date(now())
     material = Material.load()
     everybody = tuple(producers(material, vendors, products, seed))
-    async with _sole_builder(dsn) as connection:
+    async with sole_builder(dsn) as connection:
         await _make_room(connection, progress)
         build = _Build(connection, dsn, products, progress)
         batches = Listings(material, everybody, seed, today).batches(BATCH)
@@ -202,7 +202,8 @@ async def _copy(connection: asyncpg.Connection, table: str, columns: str, record
 
 
 @asynccontextmanager
-async def _sole_builder(dsn: str) -> AsyncIterator[asyncpg.Connection]:
+async def sole_builder(dsn: str) -> AsyncIterator[asyncpg.Connection]:
+    """A connection that nobody else builds at the same time with; MarketRefused where somebody does."""
     connection = await asyncpg.connect(dsn)
     try:
         if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", BUILD_LOCK):

@@ -1,5 +1,6 @@
 """What the command line shows: sentences, progress bars, and the welcome of a market that is open."""
 
+import time
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -11,6 +12,8 @@ from ishop.settings import Environment, Settings
 DEMO_PASSWORD: Final = "ishop-demo"  # noqa: S105 - printed for everybody; these accounts exist in development only.
 PICK_FROM_ANSWER: Final = r"""sed 's/.*"access_token":"\([^"]*\)".*/\1/'"""
 
+SECONDS_BETWEEN_LINES: Final = 10.0
+
 console = Console()
 errors = Console(stderr=True)
 
@@ -21,9 +24,11 @@ def say(message: str) -> None:
 
 
 class Bars:
-    """Progress bars of long work, one a phase; on a terminal they move, elsewhere only their ends are printed."""
+    """Progress of long work: on a terminal a bar a phase, elsewhere a line a phase, then one every ten seconds."""
 
     def __init__(self) -> None:
+        self._said: dict[str, float] = {}
+        self._started = time.monotonic()
         self._progress = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
@@ -35,11 +40,19 @@ class Bars:
         self._tasks: dict[str, Any] = {}
 
     def __enter__(self) -> Callable[[str, int, int], None]:
+        if not console.is_terminal:
+            return self._say
         self._progress.start()
         return self._show
 
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
+
+    def _say(self, phase: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        if done >= total or now - self._said.get(phase, -SECONDS_BETWEEN_LINES) >= SECONDS_BETWEEN_LINES:
+            self._said[phase] = now
+            say(f"{phase}: {done:,} of {total:,} after {now - self._started:.0f} s")
 
     def _show(self, phase: str, done: int, total: int) -> None:
         if phase not in self._tasks:

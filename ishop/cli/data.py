@@ -61,11 +61,19 @@ async def seed(
         int, typer.Option(min=119, max=10_000_000, help="How many products; at least 109 more than vendors")
     ] = STANDARD_PRODUCTS,
     number: Annotated[int, typer.Option("--seed", help="The same number builds the same market")] = 1,
+    orders: Annotated[int, typer.Option(min=0, max=10_000_000, help="Orders of the year that ends now")] = 0,
 ) -> None:
-    """Fill an empty market with the demo market."""
+    """Fill an empty market with the demo market; in one that is filled, add orders to it with --orders."""
     settings = get_settings()
     async with reached(settings, say) as local:
-        await _fill(local, vendors, products, number)
+        if orders == 0 or await _demo_market().is_wanted(local.database_dsn(Role.migrator)):
+            await _fill(local, vendors, products, number)
+        if orders:
+            with Bars() as show:
+                await importlib.import_module("demo.orders").add_orders(
+                    local.database_dsn(Role.migrator), orders, progress=show
+                )
+            say(f"{orders} orders were added.")
 
 
 @app.command()
