@@ -1,7 +1,7 @@
 """The filters that lists and search share, and what they are in SQL on `catalog.product_documents d`."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,8 +17,29 @@ CONDITIONS: Final[Mapping[str, str]] = {
     "certificate": "d.certificate_kinds @> ARRAY[CAST(:certificate AS text)]",
     "price_min": "d.price_from >= :price_min",
     "price_max": "d.price_from <= :price_max",
-    "in_stock": "d.in_stock = :in_stock",
 }
+
+IN_STOCK: Final[Mapping[bool, str]] = {True: "d.in_stock", False: "NOT d.in_stock"}
+"""No parameter, because the index of the few products that are sold out is found by these very words."""
+
+KEPT_TERMS: Final = "(ARRAY['category:' || category_slug, 'region:' || region_code] || certificate_kinds)"
+"""What the index of words holds of a document beside its words, so that it answers both at once."""
+
+TERMS: Final = (
+    KEPT_TERMS.replace("category_slug", "d.category_slug")
+    .replace("region_code", "d.region_code")
+    .replace("certificate_kinds", "d.certificate_kinds")
+)
+
+# Skips from one set of certificates to the next in the index that begins with them; there are a few dozen.
+CERTIFICATE_SETS: Final = """RECURSIVE kinds (kinds) AS (
+    (SELECT d.certificate_kinds FROM catalog.product_documents d ORDER BY d.certificate_kinds LIMIT 1)
+    UNION ALL
+    SELECT (SELECT d.certificate_kinds FROM catalog.product_documents d WHERE d.certificate_kinds > k.kinds
+            ORDER BY d.certificate_kinds LIMIT 1)
+    FROM kinds k WHERE k.kinds IS NOT NULL
+)"""
+HOLDING: Final = "m.kinds @> ARRAY[CAST(:certificate AS text)]"
 
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
@@ -45,6 +66,18 @@ class ProductFilters:
         """The filters that are set, under the names of their conditions."""
         return dict(self._named())
 
+    def conditions(self, answered: Container[str] = ()) -> Iterator[str]:
+        """The conditions of those that are set, but for the `answered`; their values are parameters of these names."""
+        for name, value in self._named():
+            if name not in answered:
+                yield IN_STOCK[value] if name == "in_stock" else CONDITIONS[name]
+
+    @property
+    def of_certificate(self) -> bool:
+        """Whether the certificate is the narrowest of these."""
+        narrower = (self.category, self.commodity, self.vendor, self.region)
+        return self.certificate is not None and narrower == (None,) * len(narrower) and self.in_stock is not False
+
     def _named(self) -> Iterator[tuple[str, Any]]:
         if self.vendor is not None:
             yield "vendor_id" if is_id(self.vendor) else "vendor_slug", self.vendor
@@ -52,3 +85,8 @@ class ProductFilters:
             value = getattr(self, name)
             if value is not None:
                 yield name, value
+
+    @property
+    def of_category(self) -> bool:
+        """Whether the category is the narrowest of these, so that its commodities are looked up one by one."""
+        return self.category is not None and self.commodity is None and self.vendor is None

@@ -27,11 +27,22 @@ from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ishop.database import Base
+from services.catalog.products.filters import KEPT_TERMS
 
 SLUG = "slug ~ '^[a-z0-9]+(-[a-z0-9]+)*$' AND slug !~ '^[0-9a-f]{8}-'"
 ONE_OF_STATUSES = "status IN ('draft', 'in_review', 'published', 'suspended', 'archived')"
-COVERED = ("in_stock", "category_slug", "region_code", "vendor_id", "certificate_kinds", "latitude", "longitude")
-"""What search filters and counts by, in the indexes that it reads instead of the table."""
+COVERED = (
+    "certified_until", "price_from", "in_stock", "category_slug", "commodity_slug", "region_code", "vendor_id",
+    "certificate_kinds", "latitude", "longitude",
+)  # fmt: skip
+"""What search filters, sorts and counts by, in the indexes that it reads instead of the table."""
+
+
+def _covering(name: str, *columns: str) -> Index:
+    """An index with all of `COVERED` in it."""
+    more = [column for column in COVERED if column not in columns]
+    return Index(f"ix_product_documents_{name}", *columns, postgresql_include=more)
+
 
 document_versions = Sequence("document_versions", schema="catalog", metadata=Base.metadata, data_type=BigInteger)
 
@@ -111,26 +122,18 @@ class ProductDocument(Base):
 
     __tablename__ = "product_documents"
     __table_args__ = (
-        Index("ix_product_documents_vendor_id", "vendor_id", "product_id"),
-        Index(
-            "ix_product_documents_commodity_slug",
-            "commodity_slug",
-            "product_id",
-            postgresql_include=["certified_until", "price_from", *COVERED],
-        ),
-        Index(
-            "ix_product_documents_commodity_price",
-            "commodity_slug",
-            "price_from",
-            "product_id",
-            postgresql_include=["certified_until", *COVERED],
-        ),
-        Index("ix_product_documents_category_slug", "category_slug", "product_id"),
+        _covering("vendor_commodity", "vendor_id", "commodity_slug", "product_id"),
+        _covering("commodity_slug", "commodity_slug", "product_id"),
+        _covering("commodity_price", "commodity_slug", "price_from", "product_id"),
+        _covering("region_commodity", "region_code", "commodity_slug", "product_id"),
+        _covering("region_commodity_price", "region_code", "commodity_slug", "price_from", "product_id"),
+        _covering("certificates", "certificate_kinds", "product_id"),
+        _covering("certificates_price", "certificate_kinds", "price_from", "product_id"),
         Index("ix_product_documents_region_code", "region_code", "product_id"),
+        Index("ix_product_documents_region_price", "region_code", "price_from", "product_id"),
         Index("ix_product_documents_price_from", "price_from", "product_id"),
-        Index("ix_product_documents_certificate_kinds", "certificate_kinds", postgresql_using="gin"),
-        Index("ix_product_documents_search_vector", "search_vector", postgresql_using="gin"),
-        Index("ix_product_documents_place", text("point(longitude, latitude)"), postgresql_using="gist"),
+        Index("ix_product_documents_out_of_stock", "product_id", postgresql_where=text("NOT in_stock")),
+        Index("ix_product_documents_words", "search_vector", text(KEPT_TERMS), postgresql_using="gin"),
         {
             "schema": "catalog",
             "comment": "What list, detail and both search engines show of a published product; "

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from ishop.database import Database
 from ishop.errors import Language, NotFound
-from services.catalog.products.filters import CONDITIONS, VISIBLE, ProductFilters, is_id
+from services.catalog.products.filters import CERTIFICATE_SETS, HOLDING, VISIBLE, ProductFilters, is_id
 from services.catalog.products.schemas import Sort
 
 
@@ -33,6 +33,36 @@ ORDERS: Final = {
 }
 
 DOCUMENT: Final = {"id": "d.document_id::text AS document", "en": "d.document_en::text AS document"}
+LISTED: Final = {"id": "p.document_id::text", "en": "p.document_en::text"}
+
+# The page is found in indexes before any document is fetched. The indexes have the products of a commodity in every
+# order, so those of a category are the first of each of its commodities.
+PAGE: Final = """
+    SELECT d.product_id, d.price_from FROM catalog.product_documents d
+    WHERE {conditions} ORDER BY {by} LIMIT :limit
+"""
+PAGE_OF_CATEGORY: Final = """
+    SELECT d.product_id, d.price_from FROM catalog.commodities c
+    CROSS JOIN LATERAL (
+        SELECT d.product_id, d.price_from FROM catalog.product_documents d
+        WHERE d.commodity_slug = c.slug AND {conditions} ORDER BY {by} LIMIT :limit
+    ) d
+    WHERE c.category_slug = :category ORDER BY {by} LIMIT :limit
+"""
+PAGE_OF_CERTIFICATE: Final = """
+    WITH {kinds}
+    SELECT d.product_id, d.price_from FROM kinds m
+    CROSS JOIN LATERAL (
+        SELECT d.product_id, d.price_from FROM catalog.product_documents d
+        WHERE d.certificate_kinds = m.kinds AND {conditions} ORDER BY {by} LIMIT :limit
+    ) d
+    WHERE {holding} ORDER BY {by} LIMIT :limit
+"""
+LIST: Final = """
+    SELECT (SELECT {document} FROM catalog.product_documents p WHERE p.product_id = d.product_id),
+           d.product_id, d.price_from
+    FROM ({page}) d ORDER BY {by}
+"""
 
 # The stock is read from the vendors' published view with the document, so that the page tells what is there now.
 DETAIL: Final = """
@@ -84,19 +114,22 @@ async def list_products(
 ) -> list[tuple[str, UUID, int]]:
     """Documents as JSON text with the id and the lowest price, at most `limit`, behind the (price, id) `behind`."""
     order, wanted = ORDERS[sort], filters.values()
-    conditions = [VISIBLE, *(CONDITIONS[name] for name in wanted)]
     values = {**wanted, "today": today, "limit": limit}
+    page, answered = PAGE, ""
+    if filters.of_category:
+        page, answered = PAGE_OF_CATEGORY, "category"
+    elif filters.of_certificate:
+        page, answered = PAGE_OF_CERTIFICATE, "certificate"
+    conditions = [VISIBLE, *filters.conditions({answered})]
     if behind is not None:
         conditions.append(order.behind)
         values |= {"last_price": behind[0], "last_id": behind[1]}
-    statement = (
-        "SELECT",
-        DOCUMENT[language],
-        ", d.product_id, d.price_from FROM catalog.product_documents d WHERE",
-        " AND ".join(conditions),
-        "ORDER BY",
-        order.by,
-        "LIMIT :limit",
+    statement = LIST.replace("{page}", page).format(
+        document=LISTED[language],
+        conditions=" AND ".join(conditions),
+        by=order.by,
+        kinds=CERTIFICATE_SETS,
+        holding=HOLDING,
     )
-    rows = await session.execute(text(" ".join(statement)), values)
+    rows = await session.execute(text(statement), values)
     return [(document, product_id, price) for document, product_id, price in rows]

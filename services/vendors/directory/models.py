@@ -43,6 +43,7 @@ class Vendor(Base):
         Index("ix_vendors_name", "name", "id", postgresql_where=text("status = 'active'")),
         Index("ix_vendors_created_at", "created_at", "id", postgresql_where=text("status = 'active'")),
         Index("ix_vendors_region_code", "region_code", "name", "id", postgresql_where=text("status = 'active'")),
+        Index("ix_vendors_place", text("point(longitude, latitude)"), postgresql_using="gist"),
         {"schema": "vendors"},
     )
 

@@ -12,7 +12,7 @@ import orjson
 from sqlalchemy import text
 
 from ishop.database import Database
-from services.catalog.products.filters import CONDITIONS, VISIBLE
+from services.catalog.search.index import ways
 from services.catalog.search.index.port import (
     REACHABLE,
     VENDORS_COUNTED,
@@ -20,36 +20,9 @@ from services.catalog.search.index.port import (
     EngineHit,
     EngineQuery,
 )
-from services.catalog.search.places import EARTH_RADIUS_KM, KM_PER_DEGREE
+from services.catalog.search.places import KM_PER_DEGREE
 from services.catalog.search.plan import Branch
 from services.catalog.search.schemas import EngineName, Facet, SearchSort
-
-CANDIDATES: Final = REACHABLE + 1
-PREFERRED: Final = 250
-"""How many products a branch may move forward that is a part of another one."""
-
-DISTANCE: Final = (
-    f"{2 * EARTH_RADIUS_KM} * asin(sqrt(least(1, power(sin(radians(d.latitude - :latitude) / 2), 2)"
-    " + cos(radians(:latitude)) * cos(radians(d.latitude)) * power(sin(radians(d.longitude - :longitude) / 2), 2))))"
-)
-INSIDE: Final = (
-    f"d.latitude BETWEEN :south AND :north AND d.longitude BETWEEN :west AND :east AND {DISTANCE} <= :radius_km"
-)
-# What the index of places can look up. It is for searches for any product only: the planner believes that a box holds
-# next to nothing, and would prefer it to the index of words or commodities.
-IN_THE_BOX: Final = "point(d.longitude, d.latitude) <@ box(point(:east, :north), point(:west, :south))"
-NEAREST: Final = "point(d.longitude, d.latitude) <-> point(:longitude, :latitude)"
-NEAR_ENOUGH: Final = "power(d.latitude - :latitude, 2) + power(d.longitude - :longitude, 2)"
-
-BY_AGE: Final = "d.product_id"
-
-CUT: Final[Mapping[SearchSort, tuple[str, str]]] = {
-    SearchSort.relevance: (BY_AGE, "DESC"),
-    SearchSort.newest: (BY_AGE, "DESC"),
-    SearchSort.price: ("d.price_from", "ASC"),
-    SearchSort.price_down: ("d.price_from", "DESC"),
-}
-"""Which products a branch gives when it has more than it may: those that come first in the order asked for."""
 
 # Equals come in an order that is always the same and that no vendor can choose.
 EQUALS: Final = "d.in_stock DESC, uuid_hash(d.product_id), d.product_id"
@@ -59,57 +32,8 @@ ORDERS: Final[Mapping[SearchSort, str]] = {
     SearchSort.newest: "d.product_id DESC",
     SearchSort.price: f"d.price_from, {EQUALS}",
     SearchSort.price_down: f"d.price_from DESC, {EQUALS}",
-    SearchSort.distance: f"{DISTANCE}, {EQUALS}",
+    SearchSort.distance: f"{ways.DISTANCE}, {EQUALS}",
 }
-
-COLUMNS: Final = (
-    "d.product_id, d.price_from, d.in_stock, d.category_slug, d.commodity_slug, d.region_code, d.vendor_id,"
-    " d.certificate_kinds, d.latitude, d.longitude"
-)
-
-# All about the products of a commodity comes from indexes that cover it. By relevance each of several commodities gives
-# its first product before any gives its second one, the heaviest commodities before the lighter ones.
-OF_COMMODITIES: Final = """(
-    SELECT {columns}, m.weight * :boost{n} AS weight
-    FROM unnest(CAST(:slugs{n} AS text[]), CAST(:weights{n} AS double precision[])) m (slug, weight)
-    CROSS JOIN LATERAL (
-        SELECT {columns}, {key} AS key {turn} FROM catalog.product_documents d
-        WHERE d.commodity_slug = m.slug AND {conditions}
-        ORDER BY {key} {direction} LIMIT {candidates}
-    ) d
-    ORDER BY {across} LIMIT {candidates}
-)"""
-TURN: Final = ", row_number() OVER (ORDER BY {key} {direction}) AS turn"
-
-# Materialized, so that the planner does not see the limit: it would rather read the table from its beginning, where
-# every row tested means fetching and unpacking its words. The commodities are words of the index, too.
-WITH_WORDS: Final = """(
-    WITH matching AS MATERIALIZED (
-        SELECT {columns}, {weight} AS weight FROM catalog.product_documents d
-        WHERE d.search_vector @@ CAST(:query{n} AS tsquery) AND {conditions}
-    )
-    SELECT * FROM matching LIMIT {candidates}
-)"""
-OF_COMMODITY: Final = (
-    "(CAST(:weights{n} AS double precision[]))[array_position(CAST(:slugs{n} AS text[]), d.commodity_slug)] * :boost{n}"
-)
-
-# One region after the other, because the index of regions has the newest products of each in order.
-OF_REGIONS: Final = """(
-    SELECT {columns}, CAST(:boost{n} AS double precision) AS weight
-    FROM unnest(CAST(:regions{n} AS text[])) m (code)
-    CROSS JOIN LATERAL (
-        SELECT {columns}, {key} AS key FROM catalog.product_documents d
-        WHERE d.region_code = m.code AND {conditions}
-        ORDER BY {key} {direction} LIMIT {candidates}
-    ) d
-    ORDER BY d.key {direction} LIMIT {candidates}
-)"""
-
-OF_ALL: Final = """(
-    SELECT {columns}, CAST(:boost{n} AS double precision) AS weight FROM catalog.product_documents d
-    WHERE {conditions} ORDER BY {key} {direction} LIMIT {candidates}
-)"""
 
 SEARCH: Final = """
 WITH found AS MATERIALIZED (SELECT * FROM ({branches}) every LIMIT {enough}),
@@ -131,8 +55,6 @@ FROM (
     WHERE r.place > :skip AND r.place <= :until
 ) page
 """
-
-_COMMODITY: Final = "'commodity:{}'"
 
 COUNT_BY: Final[Mapping[Facet, str]] = {
     Facet.category: "SELECT r.category_slug AS value, count(*) AS hits FROM ranked r GROUP BY 1",
@@ -179,62 +101,21 @@ class PostgresEngine:
 
 
 def _statement(query: EngineQuery) -> str:
-    found = [_branch(number, branch, query) for number, branch in enumerate(query.branches)]
+    found = [ways.way(number, branch, query) for number, branch in enumerate(query.branches)]
     # What is only related comes last, and is not looked for where there are candidates enough without it.
-    before = sum(_candidates(branch) for branch in query.branches if branch.words or branch.boost > 1)
-    return _fill(
+    before = sum(ways.candidates(branch) for branch in query.branches if branch.words or branch.boost > 1)
+    return ways.fill(
         SEARCH,
         {
             "branches": " UNION ALL ".join(found),
-            "enough": str(before + CANDIDATES),
-            "distance": DISTANCE if query.near else "NULL::double precision",
+            "enough": str(before + ways.CANDIDATES),
+            "distance": ways.DISTANCE if query.near else "NULL::double precision",
             "order": ORDERS[query.sort],
             "reachable": str(REACHABLE),
             "facets": _facets(query.facets),
             "document": f"document_{query.language}",
         },
     )
-
-
-def _branch(number: int, branch: Branch, query: EngineQuery) -> str:
-    by_distance = query.sort is SearchSort.distance or query.radius_km is not None
-    by_relevance = query.sort is SearchSort.relevance
-    key, direction = (NEAR_ENOUGH, "ASC") if by_distance else CUT[query.sort]
-    by_region = branch.regions and not branch.words and not branch.commodities and key == BY_AGE
-    conditions = list(_conditions(branch, query))
-    if branch.regions and not by_region:
-        conditions.append("d.region_code = ANY (CAST(:regions{n} AS text[]))")
-    pieces: dict[str, str] = {}
-    if branch.words:
-        template = WITH_WORDS
-        pieces["weight"] = OF_COMMODITY if branch.commodities else "CAST(:boost{n} AS double precision)"
-    elif branch.commodities:
-        template = OF_COMMODITIES
-        pieces["turn"] = TURN if by_relevance else ""
-        pieces["across"] = "m.weight DESC, d.turn" if by_relevance else "d.key {direction}"
-    elif by_region:
-        template = OF_REGIONS
-    else:
-        template = OF_ALL
-        key = NEAREST if by_distance else key
-        if query.radius_km is not None:
-            conditions.append(IN_THE_BOX)
-    common = {"columns": COLUMNS, "key": key, "direction": direction, "n": str(number)}
-    pieces["candidates"] = str(_candidates(branch))
-    return _fill(template, pieces, {"conditions": " AND ".join(conditions)}, common)
-
-
-def _candidates(branch: Branch) -> int:
-    return PREFERRED if branch.boost > 1 else CANDIDATES
-
-
-def _conditions(branch: Branch, query: EngineQuery) -> Iterator[str]:
-    yield VISIBLE
-    yield from (CONDITIONS[name] for name in query.filters.values())
-    if branch.certificates:
-        yield "d.certificate_kinds @> CAST(:certificates{n} AS text[])"
-    if query.radius_km is not None:
-        yield INSIDE
 
 
 def _values(query: EngineQuery) -> Iterator[tuple[str, Any]]:
@@ -251,6 +132,8 @@ def _values(query: EngineQuery) -> Iterator[tuple[str, Any]]:
             yield f"weights{number}", [weight for _, weight in branch.commodities]
         if branch.words:
             yield f"query{number}", _tsquery(branch)
+            yield f"terms{number}", list(ways.terms_of(branch, query.filters))
+            yield f"region_terms{number}", [f"region:{code}" for code in branch.regions]
         if branch.regions:
             yield f"regions{number}", list(branch.regions)
         if branch.certificates:
@@ -267,26 +150,16 @@ def _near(latitude: float, longitude: float, radius_km: float | None) -> Iterato
 
 
 def _tsquery(branch: Branch) -> str:
-    """All words, of one of the commodities. Where none is set, the last word may still be typed. Words are letters and
-    digits; quoting keeps them operands."""
+    """All words, and a place for the slug of one commodity. Where none is set, the last word may still be typed. Words
+    are letters and digits; quoting keeps them operands."""
     field = "name:" if branch.only_names else ""
     words = " & ".join(f"'{field}{word}'" for word in branch.words)
-    if not branch.commodities:
-        return f"{words}:*"
-    return f"{words} & ({' | '.join(_COMMODITY.format(slug) for slug, _ in branch.commodities)})"
+    return f"{words} & 'commodity:%s'" if branch.commodities else f"{words}:*"
 
 
 def _facets(facets: tuple[Facet, ...]) -> str:
     counted = [
-        _fill(COUNTED, {"facet": facet, "count_by": COUNT_BY[facet], "vendors": str(VENDORS_COUNTED)})
+        ways.fill(COUNTED, {"facet": facet, "count_by": COUNT_BY[facet], "vendors": str(VENDORS_COUNTED)})
         for facet in facets
     ]
     return f"SELECT json_build_object({', '.join(counted)})::text"
-
-
-def _fill(template: str, *parts: Mapping[str, str]) -> str:
-    """Put constant pieces of SQL into their places; what callers send is bound as parameters, never put here."""
-    for names in parts:
-        for name, piece in names.items():
-            template = template.replace(f"{{{name}}}", piece)
-    return template
