@@ -34,6 +34,11 @@ READY_SECONDS: Final = 120.0
 POLL_SECONDS: Final = 0.05
 
 
+def kind(part: str) -> str:
+    """What a part is: `market-2` is a second `market`."""
+    return part.partition("-")[0]
+
+
 @dataclass
 class Parts:
     """The processes of one market. Every part may be killed and started again, at the same address."""
@@ -47,9 +52,14 @@ class Parts:
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     @property
+    def urls(self) -> list[str]:
+        """The addresses of the doors: of the gateways, or of the whole market where it is one process."""
+        return [f"http://{LOOPBACK}:{port}" for part, port in self.ports.items() if kind(part) in DOORS]
+
+    @property
     def url(self) -> str:
-        """The address of the door: of the gateway, or of the whole market where it is one process."""
-        return f"http://{LOOPBACK}:{next(self.ports[door] for door in DOORS if door in self.ports)}"
+        """The address of the first door."""
+        return self.urls[0]
 
     @property
     def database(self) -> str:
@@ -57,9 +67,9 @@ class Parts:
         return self.postgres.superuser_dsn.rpartition("/")[0] + f"/{self.name}"
 
     def start(self, part: str) -> None:
-        """Start one of PROCESSES; whether it is ready is asked with `ready`."""
+        """Start one of PROCESSES, or one more of its kind; whether it is ready is asked with `ready`."""
         self.running[part] = start_program(
-            [ISHOP, "serve", part], self.log(part), {**self.environment, "ISHOP_PORT": str(self.ports[part])}
+            [ISHOP, "serve", kind(part)], self.log(part), {**self.environment, "ISHOP_PORT": str(self.ports[part])}
         )
 
     def log(self, part: str) -> Path:

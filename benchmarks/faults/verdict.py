@@ -55,10 +55,15 @@ async def data_broken(dsn: str, traffic: Traffic) -> list[str]:
         return [
             *orders_broken(traffic, await connection.fetch(ORDERS)),
             *batches_broken(traffic, await connection.fetch(BATCHES)),
-            *(f"the stock of {row['sku_id']} is not the sum of its movements" for row in await connection.fetch(STOCK)),
+            *await stock_unbalanced(connection),
         ]
     finally:
         await connection.close()
+
+
+async def stock_unbalanced(connection: asyncpg.Connection) -> list[str]:
+    """The skus whose stock is not what all their movements add up to."""
+    return [f"the stock of {row['sku_id']} is not the sum of its movements" for row in await connection.fetch(STOCK)]
 
 
 ORDERS: Final = """

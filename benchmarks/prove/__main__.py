@@ -17,9 +17,10 @@ import uvloop
 from rich.console import Console
 
 from benchmarks import machine
-from benchmarks.grounds import ROOT, GroundsFailed, forget_environment, temporary_home
+from benchmarks.grounds import GroundsFailed, forget_environment, temporary_home
+from benchmarks.prove import contention, report, retries
 from benchmarks.prove import plan as plans
-from benchmarks.prove import report
+from benchmarks.prove.market import Unusable
 from benchmarks.prove.outcome import Outcome, Proof
 from benchmarks.prove.plan import Plan
 from benchmarks.prove.report import Results
@@ -27,11 +28,10 @@ from ishop import logs
 from ishop.home import StartupError
 from ishop.settings import Settings
 
-RESULTS: Final = ROOT / "docs" / "results"
 WIDTH: Final = 160
 STOPPED: Final = 130
 
-PROOFS: Final[Mapping[str, Proof]] = {}
+PROOFS: Final[Mapping[str, Proof]] = {"contention": contention.prove, "retries": retries.prove}
 """In the order in which they run."""
 
 console = Console()
@@ -64,7 +64,7 @@ def main(
     results = Results(taken_at, plan, described, outcomes)
     report.show(results, console if sys.stdout.isatty() else Console(width=WIDTH))
     if keep if keep is not None else plan is not plans.QUICK:
-        console.print(f"\nWritten: {report.write(results, RESULTS)} and the raw values beside it.", soft_wrap=True)
+        console.print(f"\nWritten: {report.write(results)} and the raw values beside it.", soft_wrap=True)
     if results.broken:
         raise typer.Exit(1)
 
@@ -84,7 +84,7 @@ async def run(names: Sequence[str], plan: Plan) -> list[Outcome]:
         try:
             with temporary_home() as home:
                 outcome = await PROOFS[name](plan, home, partial(say, name))
-        except (GroundsFailed, StartupError) as error:
+        except (GroundsFailed, StartupError, Unusable) as error:
             # Not to be proved is not to be kept: the other promises are still worth a look.
             outcome = Outcome(name, "could not be put to the proof", time.monotonic() - began, {}, [str(error)])
         say(name, f"{report.BROKE if outcome.broken else report.HELD} after {outcome.seconds:.0f} s")

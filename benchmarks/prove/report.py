@@ -1,23 +1,21 @@
 """The report of the proofs, as Markdown and as raw JSON."""
 
-import io
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-import orjson
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.kept import RESULTS, keep
 from benchmarks.prove.outcome import Outcome
 from benchmarks.prove.plan import Plan
 
-PAGE_WIDTH: Final = 1000
-"""Of the Markdown file, where a cell that is broken over two lines would become two rows."""
 SHOWN: Final = 20
 HELD, BROKE = "held", "BROKEN"
 
@@ -37,17 +35,10 @@ class Results:
         return any(outcome.broken for outcome in self.outcomes)
 
 
-def write(results: Results, directory: Path) -> Path:
+def write(results: Results, directory: Path = RESULTS) -> Path:
     """Write the raw values and the Markdown beside each other; the path of the Markdown."""
-    directory.mkdir(parents=True, exist_ok=True)
-    stem = f"{results.taken_at:%Y%m%dT%H%M%SZ}-prove-{results.plan.name}"
-    raw = orjson.dumps(asdict(results), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-    (directory / f"{stem}.json").write_bytes(raw)
-    page = io.StringIO()
-    show(results, Console(file=page, width=PAGE_WIDTH, color_system=None))
-    markdown = directory / f"{stem}.md"
-    markdown.write_text("".join(f"{line.rstrip()}\n" for line in page.getvalue().splitlines()))
-    return markdown
+    show_results = partial(show, results)
+    return keep(f"prove-{results.plan.name}", results.taken_at, asdict(results), show_results, directory=directory)
 
 
 def show(results: Results, console: Console) -> None:

@@ -27,7 +27,7 @@ def results(*outcomes: Outcome) -> Results:
 
 def shown(*outcomes: Outcome) -> str:
     page = io.StringIO()
-    report.show(results(*outcomes), Console(file=page, width=report.PAGE_WIDTH, color_system=None))
+    report.show(results(*outcomes), Console(file=page, width=1000, color_system=None))
     return page.getvalue()
 
 

@@ -1,0 +1,288 @@
+"""One request, sent one to five times with one key: by twins at once, late, and over connections that break.
+
+A caller who got no answer cannot know whether his request arrived, was carried out, or neither. He sends it again, and
+must get the one answer that the first execution made.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from http import HTTPStatus
+from random import Random
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import aiohttp
+import orjson
+
+from benchmarks.load import http_request
+from benchmarks.prove.goods import Good, delivery_day
+from benchmarks.prove.market import ADDRESS, SHIP_TO, TIMEOUT, Tokens, Unusable
+
+MOST_SENDS: Final = 5
+SAME_HEADERS: Final = ("Content-Type", "Content-Language", "ETag", "Location")
+WAIT_SECONDS: Final = 0.3
+"""Callers are told to come back later than that, but those who do not listen must do no harm."""
+LATE_SECONDS: Final = 0.05
+BATCH_ROWS: Final = 4
+OVERPAID: Final = 1000
+
+
+class Manner(StrEnum):
+    """What becomes of the connection of one sending."""
+
+    whole = "whole answers"
+    cut_after_sending = "cut before the answer"
+    cut_while_reading = "cut in the answer"
+    half_sent = "half-sent bodies"
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One write: what is sent, and what it is about, for those who look for its effect."""
+
+    kind: str
+    key: str
+    token: str
+    path: str
+    body: Mapping[str, Any]
+    success: int
+    about: Mapping[str, Any] = field(default_factory=dict)
+    method: str = "POST"
+
+
+@dataclass(slots=True)
+class Sent:
+    """A line of the journal: the write, and the answer that all of its sendings got. None: no sending arrived whole."""
+
+    write: Write
+    answer: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Got:
+    """A whole answer."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+
+    @property
+    def essence(self) -> tuple[object, ...]:
+        """What must be the same for all sendings of one write."""
+        return self.status, self.content, *(self.headers.get(name) for name in SAME_HEADERS)
+
+    @property
+    def replayed(self) -> bool:
+        """Whether it says that it is the answer to an earlier sending."""
+        return self.headers.get("Idempotency-Replayed") == "true"
+
+    @property
+    def code(self) -> str:
+        """The code of a problem; empty where it is none."""
+        body = orjson.loads(self.content) if self.content else None
+        return str(body.get("code", "")) if isinstance(body, dict) else ""
+
+    @property
+    def come_back(self) -> bool:
+        """Whether it is the documented "not now": a twin is at work, or there are too many callers."""
+        return (self.status, self.code) in {(409, "request_in_flight"), (503, "overloaded")}
+
+
+class Repeater:
+    """Makes writes of every kind and sends each until its answer is known."""
+
+    def __init__(
+        self,
+        http: aiohttp.ClientSession,
+        urls: Sequence[str],
+        tokens: Tokens,
+        goods: Sequence[Good],
+        organization: str,
+    ) -> None:
+        self.writes: list[Sent] = []
+        self.faults: list[str] = []
+        self.told: Counter[str] = Counter({"sends": 0})
+        self._http = http
+        self._urls = urls
+        self._tokens = tokens
+        self._goods = goods
+        self._organization = organization
+        self._random = Random(8)  # noqa: S311 - it decides what happens next.
+        self._delivery = delivery_day().isoformat()
+        self._kinds: Sequence[Callable[[str], Awaitable[Write]]] = (
+            self._order, self._bulk, self._cancel, self._payment, self._batch, self._delta, self._accept, self._reject,
+        )  # fmt: skip
+
+    async def one(self, number: int) -> None:
+        """The n-th write, all of its sendings."""
+        kind = self._kinds[number % len(self._kinds)]
+        write = await kind(f"write-{number}")
+        dice = self._random.random()
+        if dice < 0.04:
+            await self._never_whole(write)
+            return
+        answer = await self._repeat(write, self._random.randint(1, MOST_SENDS))
+        if dice > 0.94:
+            await self._reuse(write)
+        self.writes.append(Sent(write, answer))
+
+    async def _repeat(self, write: Write, sends: int) -> Any:
+        """Send it so often, the last time until there is an answer; the body of that."""
+        manners = [self._random.choice(list(Manner)) for _ in range(sends - 1)]
+        if self._random.random() < 0.5:
+            got = [one for one in await asyncio.gather(*(self._send(write, manner) for manner in manners)) if one]
+        else:
+            got = []
+            for manner in manners:
+                one = await self._send(write, manner)
+                got += [one] if one else []
+                await asyncio.sleep(self._random.random() * LATE_SECONDS)
+        while True:
+            last = await self._send(write, Manner.whole)
+            if last is None:
+                raise Unusable(f"a whole sending of {write.kind} got no answer")
+            got.append(last)
+            if not last.come_back:
+                break
+            await asyncio.sleep(WAIT_SECONDS)
+        self._compare(write, manners, got)
+        return orjson.loads(last.content)
+
+    def _compare(self, write: Write, manners: Sequence[Manner], got: Sequence[Got]) -> None:
+        turned_away = [one for one in got if one.come_back]
+        answers = [one for one in got if not one.come_back]
+        self.told["told to come back"] += len(turned_away)
+        self.faults += [
+            f"{write.kind}: {one.code} without Retry-After" for one in turned_away if "Retry-After" not in one.headers
+        ]
+        self.faults += [
+            f"{write.kind} was answered {one.status} {one.code}" for one in answers if one.status != write.success
+        ]
+        if len({one.essence for one in answers}) > 1:
+            self.faults.append(f"{write.kind}: two sendings with one key got different answers")
+        replays = sum(one.replayed for one in answers)
+        self.told["replayed answers"] += replays
+        fresh = len(answers) - replays
+        lost = any(manner in {Manner.cut_after_sending, Manner.cut_while_reading} for manner in manners)
+        if fresh > 1 or (fresh == 0 and not lost):
+            self.faults.append(
+                f"{write.kind}: {fresh} of {len(answers)} answers to one key do not say that they are replayed"
+            )
+
+    async def _never_whole(self, write: Write) -> None:
+        """Break off in every body: as if it had never been sent."""
+        for _ in range(self._random.randint(1, MOST_SENDS)):
+            await self._send(write, Manner.half_sent)
+        self.writes.append(Sent(write, None))
+
+    async def _reuse(self, write: Write) -> None:
+        """The key once more with another body: nobody may think that this was done."""
+        got = await self._whole(write, orjson.dumps({**write.body, "note": "another"}))
+        self.told["keys used for something else"] += 1
+        if (got.status, got.code) != (HTTPStatus.UNPROCESSABLE_ENTITY, "idempotency_key_reused"):
+            self.faults.append(f"{write.kind}: another body with its key was answered {got.status} {got.code}")
+
+    async def _send(self, write: Write, manner: Manner) -> Got | None:
+        self.told["sends"] += 1
+        self.told[manner] += 1
+        if manner is Manner.whole:
+            return await self._whole(write, orjson.dumps(write.body))
+        await self._break_off(write, manner)
+        return None
+
+    async def _whole(self, write: Write, content: bytes) -> Got:
+        headers = {
+            "Authorization": f"Bearer {write.token}",
+            "Idempotency-Key": write.key,
+            "Content-Type": "application/json",
+        }
+        url = self._random.choice(self._urls) + write.path
+        async with self._http.request(write.method, url, data=content, headers=headers, timeout=TIMEOUT) as answer:
+            return Got(answer.status, answer.headers, await answer.read())
+
+    async def _break_off(self, write: Write, manner: Manner) -> None:
+        """Send it over a connection of its own that ends before the answer does."""
+        address = urlsplit(self._random.choice(self._urls))
+        request = http_request(
+            write.method, write.path, token=write.token, headers={"Idempotency-Key": write.key}, body=write.body
+        )
+        reader, writer = await asyncio.open_connection(address.hostname, address.port)
+        if manner is Manner.half_sent:
+            request = request[: request.index(b"\r\n\r\n") + 4 + len(orjson.dumps(write.body)) // 2]
+        writer.write(request)
+        await writer.drain()
+        if manner is Manner.cut_while_reading:
+            await reader.read(self._random.randint(1, 100))
+        else:
+            await asyncio.sleep(self._random.random() * LATE_SECONDS)
+        # Without a goodbye, as a phone that loses its network.
+        writer.transport.abort()
+
+    def _lines(self) -> list[dict[str, Any]]:
+        chosen = self._random.sample(self._goods, self._random.randint(1, 3))
+        return [{"sku_id": good.sku, "quantity": good.pack * self._random.randint(1, 2)} for good in chosen]
+
+    def _basket(self, key: str, method: str) -> dict[str, Any]:
+        return {"lines": self._lines(), "payment_method": method, "ship_to": {**SHIP_TO, "address": ADDRESS + key}}
+
+    async def _order(self, key: str) -> Write:
+        method = self._random.choice(("cod", "manual_transfer"))
+        return Write("order", key, self._tokens.consumer, "/v1/orders", self._basket(key, method), 201)
+
+    async def _bulk(self, key: str) -> Write:
+        body = self._basket(key, "terms") | {
+            "organization_id": self._organization, "po_number": key, "deliver_on": self._delivery,
+        }  # fmt: skip
+        return Write("bulk order", key, self._tokens.hotel, "/v1/bulk-orders", body, 201)
+
+    async def _placed(self, key: str, method: str) -> Any:
+        """An order to do something with; it has to be there once as well."""
+        body = self._basket(f"{key}-first", method)
+        write = Write("order", f"{key}-first", self._tokens.consumer, "/v1/orders", body, 201)
+        answer = await self._repeat(write, 1)
+        self.writes.append(Sent(write, answer))
+        return answer
+
+    async def _cancel(self, key: str) -> Write:
+        order = await self._placed(key, "cod")
+        path = f"/v1/orders/{order['id']}/cancel"
+        return Write("cancel", key, self._tokens.consumer, path, {"reason": key}, 200, {"order": order})
+
+    async def _payment(self, key: str) -> Write:
+        order = await self._placed(key, "manual_transfer")
+        extra = self._random.choice((0, OVERPAID))
+        body = {"amount": {"amount": order["total"]["amount"] + extra, "currency": "IDR"}, "reference": f"UJI-{key}"}
+        path = f"/v1/orders/{order['id']}/payments"
+        return Write("payment", key, self._tokens.office, path, body, 201, {"order": order, "extra": extra})
+
+    async def _accept(self, key: str) -> Write:
+        order = await self._placed(key, "cod")
+        part = order["vendor_orders"][0]
+        return Write(
+            "accept", key, self._tokens.vendor, f"/v1/vendor-orders/{part['id']}/accept", {}, 200, {"part": part}
+        )
+
+    async def _reject(self, key: str) -> Write:
+        order = await self._placed(key, "cod")
+        part = order["vendor_orders"][0]
+        body = {"reason": self._random.choice(("out_of_stock", "other"))}
+        return Write(
+            "reject", key, self._tokens.vendor, f"/v1/vendor-orders/{part['id']}/reject", body, 200, {"part": part}
+        )
+
+    async def _batch(self, key: str) -> Write:
+        rows = [
+            {"sku_id": good.sku, "delta": self._random.randint(1, 5), "device_id": key, "sequence": place}
+            for place, good in enumerate(self._random.sample(self._goods, BATCH_ROWS))
+        ]
+        body = {"mode": self._random.choice(("partial", "atomic")), "rows": rows}
+        return Write("stock batch", key, self._tokens.vendor, "/v1/stock/batch", body, 200, {"rows": rows})
+
+    async def _delta(self, key: str) -> Write:
+        good = self._random.choice(self._goods)
+        row = {"delta": self._random.randint(1, 5), "device_id": key, "sequence": 0}
+        about = {"rows": [{**row, "sku_id": good.sku}]}
+        return Write("delta", key, self._tokens.vendor, f"/v1/stock/{good.sku}", row, 200, about, "PATCH")

@@ -1,0 +1,83 @@
+"""The proof that nothing is oversold: it holds for a healthy market, and names each bug that is planted in one."""
+
+import asyncpg
+import pytest
+
+from benchmarks.prove.contention import contend
+from benchmarks.prove.market import Market
+from tests.prove.planted import Bug, Mutation, Trigger
+
+ATTEMPTS, SKUS = 250, 30
+NO_LAST_LINE = "ALTER TABLE vendors.stock DROP CONSTRAINT ck_stock_reserved"
+
+CHECK_SKIPPED = Mutation(
+    "vendors",
+    "reserve_v%",
+    ((r"on_hand - reserved >= [\w\[\]]+", "true"), (r"s\.on_hand - s\.reserved < w\.quantity", "false")),
+    NO_LAST_LINE,
+)
+LOCK_SKIPPED = Mutation(
+    "vendors",
+    "reserve_v%",
+    ((" FOR NO KEY UPDATE", ""), (r"(WITH want AS)", r"PERFORM pg_sleep(0.02); \1")),
+    NO_LAST_LINE,
+)
+LOCKED_IN_ANY_ORDER = Mutation(
+    "vendors",
+    "reserve_v%",
+    (
+        ("ORDER BY s.sku_id FOR", "ORDER BY md5(s.sku_id::text || pg_backend_pid()) FOR"),
+        (r"PERFORM 1 FROM vendors\.stock", "PERFORM pg_sleep(0.01) FROM vendors.stock"),
+    ),
+)
+BASE_IGNORED = Mutation(
+    "vendors", "change_stock%", (("WHEN change.expected_version <> at_version.*? THEN", "WHEN false THEN"),)
+)
+KEPT_WHAT_WAS_CANCELLED = Mutation(
+    "vendors", "end_reservations", (("AND state = 'held'", "AND state = 'held' AND p_kind <> 'release'"),)
+)
+MOVEMENT_LOST = Trigger(
+    "vendors.stock_movements",
+    "BEFORE INSERT",
+    "RETURN CASE WHEN NEW.kind = 'reserve' AND NEW.id % 5 = 0 THEN NULL ELSE NEW END;",
+)
+LINE_LOST = Trigger("orders.order_lines", "BEFORE INSERT", "RETURN CASE WHEN NEW.position = 2 THEN NULL ELSE NEW END;")
+REJECTED_BY_NOBODY = Trigger(
+    "orders.vendor_orders",
+    "BEFORE UPDATE",
+    "IF NEW.status = 'accepted' THEN NEW.status = 'cancelled'; END IF; RETURN NEW;",
+)
+
+
+async def test_a_healthy_market_sells_only_what_is_there(proved: Market) -> None:
+    outcome = await contend(proved, ATTEMPTS, lambda _: None, skus=SKUS)
+    assert outcome.broken == []
+    figures = outcome.figures
+    assert (figures["oversold units"], figures["deadlocks"], figures["order attempts"]) == (0, 0, ATTEMPTS)
+    for name in ("accepted", "refused (409)", "cancels", "rejected", "counts", "deltas"):
+        assert int(figures[name]) > 0, f"nobody tried: {name}"
+
+
+@pytest.mark.parametrize(
+    ("bug", "named"),
+    [
+        pytest.param(CHECK_SKIPPED, "units were sold that were not there", id="check skipped"),
+        pytest.param(LOCK_SKIPPED, "units were sold that were not there", id="lock skipped"),
+        pytest.param(LOCKED_IN_ANY_ORDER, "deadlock", id="locked in any order"),
+        pytest.param(BASE_IGNORED, "a movement (count) is there that nobody was told of", id="base of a count ignored"),
+        pytest.param(KEPT_WHAT_WAS_CANCELLED, "gave nothing back", id="cancelled and kept"),
+        pytest.param(MOVEMENT_LOST, "is not the sum of its movements", id="movement lost"),
+        pytest.param(LINE_LOST, "has other lines than were sent", id="line lost"),
+        pytest.param(
+            REJECTED_BY_NOBODY, "a vendor order is cancelled, which nobody was told", id="cancelled by nobody"
+        ),
+    ],
+)
+async def test_a_planted_bug_breaks_the_proof_and_is_named(proved: Market, bug: Bug, named: str) -> None:
+    connection = await asyncpg.connect(proved.database)
+    await bug.plant(connection)
+    await connection.close()
+    # Each deadlock takes PostgreSQL a second to see, and a few of them are enough.
+    attempts = ATTEMPTS // 4 if bug is LOCKED_IN_ANY_ORDER else ATTEMPTS
+    outcome = await contend(proved, attempts, lambda _: None, skus=SKUS)
+    assert [what for what in outcome.broken if named in what], set(outcome.broken)
