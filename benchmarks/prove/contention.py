@@ -99,7 +99,12 @@ class Doors:
     def take(self, tokens: Tokens) -> None:
         """Call with these tokens from now on."""
         self._parties = [
-            Parties(*(Client(self._http, url, token) for token in (tokens.consumer, tokens.hotel, tokens.vendor)))
+            Parties(
+                *(
+                    Client(self._http, url, token)
+                    for token in (tokens.consumer, tokens.hotel, tokens.vendor, tokens.office)
+                )
+            )
             for url in self._market.urls
         ]
 
@@ -184,6 +189,8 @@ def _figures(
         "oversold units": findings.oversold,
         "deadlocks": deadlocks,
         "cancels": told["cancel taken"],
+        "paid": sum(journal.paid.values()),
+        "paid too late": sum(not in_time for in_time in journal.paid.values()),
         "expired": findings.expired,
         "rejected": told["reject taken"],
         "shipped": told["ship taken"],

@@ -21,12 +21,14 @@ RECENT: Final = 400
 """Orders that are changed by their parties are young, so that several parties change one at once."""
 BATCH_ROWS: Final = 5
 
-ORDER, CANCEL, ACCEPT, REJECT, SHIP, COUNT, BATCH = "order", "cancel", "accept", "reject", "ship", "count", "batch"
-MIX: Final[Mapping[str, int]] = {ORDER: 72, CANCEL: 7, ACCEPT: 5, REJECT: 4, SHIP: 3, COUNT: 5, BATCH: 4}
+ORDER, CANCEL, PAY, ACCEPT, REJECT, SHIP = "order", "cancel", "payment", "accept", "reject", "ship"
+COUNT, BATCH = "count", "batch"
+MIX: Final[Mapping[str, int]] = {ORDER: 70, CANCEL: 7, PAY: 3, ACCEPT: 5, REJECT: 4, SHIP: 3, COUNT: 4, BATCH: 4}
 """Of a hundred requests, so many are of each kind."""
 REFUSALS: Final[Mapping[str, frozenset[str]]] = {
     ORDER: frozenset({"insufficient_stock"}),
     CANCEL: frozenset({"cannot_cancel"}),
+    PAY: frozenset(),
     ACCEPT: frozenset({"illegal_transition", "order_not_confirmed"}),
     REJECT: frozenset({"illegal_transition", "order_not_confirmed"}),
     SHIP: frozenset({"illegal_transition", "order_not_confirmed"}),
@@ -55,6 +57,8 @@ class Journal:
     """By sku: how far each count that was taken moved the stock from what it was based on."""
     deltas: dict[tuple[str, int], tuple[str, int]] = field(default_factory=dict)
     """By device and sequence: sku and delta of those that were taken."""
+    paid: dict[str, bool] = field(default_factory=dict)
+    """By order that somebody paid: whether its payment came in time."""
     faults: list[str] = field(default_factory=list)
     """Answers that nobody should ever get."""
     order_seconds: list[float] = field(default_factory=list)
@@ -83,6 +87,7 @@ class Parties:
     consumer: Client
     hotel: Client
     vendor: Client
+    office: Client
 
 
 class Crowd:
@@ -95,6 +100,7 @@ class Crowd:
         self._attempts = attempts
         self._random = Random(5)  # noqa: S311 - it decides what happens next.
         self._orders: deque[tuple[Client, str]] = deque(maxlen=RECENT)
+        self._unpaid: deque[Mapping[str, Any]] = deque(maxlen=RECENT)
         self._parts: deque[str] = deque(maxlen=RECENT)
         self._accepted: deque[str] = deque(maxlen=RECENT)
         self._rejected: set[str] = set()
@@ -112,8 +118,8 @@ class Crowd:
 
     async def _caller(self, number: int, parties_of: Callable[[int], Parties]) -> None:
         doings = {
-            ORDER: self._order, CANCEL: self._cancel, ACCEPT: self._accept, REJECT: self._reject, SHIP: self._ship,
-            COUNT: self._count, BATCH: self._batch,
+            ORDER: self._order, CANCEL: self._cancel, PAY: self._pay, ACCEPT: self._accept,
+            REJECT: self._reject, SHIP: self._ship, COUNT: self._count, BATCH: self._batch,
         }  # fmt: skip
         kinds, weights = list(MIX), list(MIX.values())
         while self.tried < self._attempts:
@@ -148,6 +154,8 @@ class Crowd:
         if self._took(ORDER, answer, 201):
             self.journal.attempts[key] = Attempt(wanted, answer.body)
             self._orders.append((buyer, answer.body["id"]))
+            if answer.body["status"] == "awaiting_payment":
+                self._unpaid.append(answer.body)
             self._parts.extend(part["id"] for part in answer.body["vendor_orders"])
         elif answer.code == "insufficient_stock":
             for short in answer.body.get("errors", []):
@@ -163,6 +171,15 @@ class Crowd:
             for part in answer.body["vendor_orders"]:
                 if part["status"] == "cancelled":
                     self.journal.note(part["id"], "cancelled")
+
+    async def _pay(self, parties: Parties) -> None:
+        if not self._unpaid:
+            return
+        order = self._unpaid.popleft()
+        body = {"amount": order["total"], "reference": f"UJI-{order['number']}"}
+        answer = await parties.office.send("POST", f"/v1/orders/{order['id']}/payments", body, key=order["number"])
+        if self._took(PAY, answer, 201):
+            self.journal.paid[order["id"]] = answer.body["allocated"]
 
     async def _accept(self, parties: Parties) -> None:
         await self._move(parties, ACCEPT, "accepted", self._parts)

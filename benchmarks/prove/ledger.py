@@ -22,6 +22,7 @@ LIVE: Final = frozenset({"placed", "accepted"})
 ENDS: Final = frozenset({"release", "ship", OUT_OF_STOCK})
 LATE: Final = "late"
 """The fact that the vendor order's time to be answered, or its order's to be paid, was over at some moment."""
+PAID: Final = {None: "never made", True: "in time", False: "too late"}
 # What must have happened to a vendor order in each state (one of these), and what must not have.
 EXPLAINED_BY: Final[Mapping[str, frozenset[str]]] = {
     "accepted": frozenset({"accepted"}),
@@ -109,6 +110,11 @@ def orders_broken(journal: Journal, rows: Sequence[Row]) -> Iterator[str]:
             (row,) = found
             if row["id"] != attempt.order["id"] or row["original_total"] != attempt.order["total"]["amount"]:
                 yield f"{key} is another order than its answer said"
+            in_time = journal.paid.get(row["id"])
+            if row["paid"] != (row["original_total"] if in_time else 0):
+                yield f"{key} counts {row['paid']} as paid, its payment was {PAID[in_time]}"
+            if in_time and row["status"] == "expired":
+                yield f"{key} expired after it was paid"
             if dict(zip(row["skus"], row["quantities"], strict=True)) != attempt.lines:
                 yield f"{key} has other lines than were sent"
 
@@ -246,7 +252,7 @@ class Promises:
 
 STOCK: Final = "SELECT sku_id::text AS sku, on_hand, reserved, shortfall FROM vendors.stock"
 ORDERS: Final = """
-SELECT o.id::text, substr(o.ship_to ->> 'address', 9) AS key, o.status, o.original_total,
+SELECT o.id::text, substr(o.ship_to ->> 'address', 9) AS key, o.status, o.original_total, o.paid,
        array_agg(l.sku ORDER BY l.sku) AS skus, array_agg(l.quantity ORDER BY l.sku) AS quantities
 FROM orders.orders o LEFT JOIN LATERAL (
     SELECT l.sku_id::text AS sku, sum(l.quantity)::bigint AS quantity FROM orders.order_lines l

@@ -15,6 +15,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import aiohttp
+import asyncpg
 import orjson
 
 from benchmarks.load import http_request
@@ -28,6 +29,8 @@ WAIT_SECONDS: Final = 0.3
 LATE_SECONDS: Final = 0.05
 BATCH_ROWS: Final = 4
 OVERPAID: Final = 1000
+LOCKED_SECONDS: Final = 2.5
+LOCK: Final = "SELECT FROM vendors.stock WHERE sku_id = ANY ($1::uuid[]) ORDER BY sku_id FOR UPDATE"
 
 
 class Manner(StrEnum):
@@ -129,6 +132,21 @@ class Repeater:
             await self._reuse(write)
         self.writes.append(Sent(write, answer))
 
+    async def twins_behind_a_lock(self, connection: asyncpg.Connection, key: str) -> None:
+        """Two sendings at once at each gateway, while the goods are locked for longer than a twin is let wait."""
+        write = await self._order(key)
+        async with connection.transaction():
+            await connection.execute(LOCK, [line["sku_id"] for line in write.body["lines"]])
+            twins = [
+                asyncio.create_task(self._whole(write, orjson.dumps(write.body), url))
+                for url in (*self._urls, *self._urls)
+            ]
+            await asyncio.sleep(LOCKED_SECONDS)
+        got = await asyncio.gather(*twins)
+        self.told["sends"] += len(got)
+        self._compare(write, (), got)
+        self.writes.append(Sent(write, next(orjson.loads(one.content) for one in got if not one.come_back)))
+
     async def _repeat(self, write: Write, sends: int) -> Any:
         """Send it so often, the last time until there is an answer; the body of that."""
         manners = [self._random.choice(list(Manner)) for _ in range(sends - 1)]
@@ -193,14 +211,14 @@ class Repeater:
         await self._break_off(write, manner)
         return None
 
-    async def _whole(self, write: Write, content: bytes) -> Got:
+    async def _whole(self, write: Write, content: bytes, url: str | None = None) -> Got:
         headers = {
             "Authorization": f"Bearer {write.token}",
             "Idempotency-Key": write.key,
             "Content-Type": "application/json",
         }
-        url = self._random.choice(self._urls) + write.path
-        async with self._http.request(write.method, url, data=content, headers=headers, timeout=TIMEOUT) as answer:
+        address = (url or self._random.choice(self._urls)) + write.path
+        async with self._http.request(write.method, address, data=content, headers=headers, timeout=TIMEOUT) as answer:
             return Got(answer.status, answer.headers, await answer.read())
 
     async def _break_off(self, write: Write, manner: Manner) -> None:

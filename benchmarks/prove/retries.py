@@ -21,6 +21,7 @@ from benchmarks.prove.world import market_of, worked_off
 SKUS: Final = 100
 PACKS: Final = 10_000
 AT_ONCE: Final = 12
+LOCKS: Final = 2
 PROCESSES: Final = ("worker", "worker-2", "market", "market-2")
 """Two gateways with all services each: a twin may meet the first request only in the database."""
 
@@ -37,7 +38,7 @@ async def prove(plan: Plan, home: Path, say: Say) -> Outcome:
     return Outcome(outcome.name, outcome.title, time.monotonic() - began, outcome.figures, outcome.broken)
 
 
-async def repeat(market: Market, requests: int, say: Say) -> Outcome:
+async def repeat(market: Market, requests: int, say: Say, *, locks: int = LOCKS) -> Outcome:
     """Send so many requests, each one to five times, and look at what the market made of them."""
     began = time.monotonic()
     goods = await take_over(market.database, SKUS)
@@ -55,13 +56,16 @@ async def repeat(market: Market, requests: int, say: Say) -> Outcome:
                 if (number + 1) % 1000 == 0:
                     say(f"{number + 1:,} requests were sent {repeater.told['sends']:,} times")
 
-        await asyncio.gather(*(caller() for _ in range(AT_ONCE)))
-    connection = await asyncpg.connect(market.database)
-    try:
-        broken = [*repeater.faults, *await worked_off(connection), *await effects_broken(connection, repeater.writes)]
-    finally:
-        await connection.close()
-    figures = {"requests": len(repeater.writes), **{name: repeater.told[name] for name in repeater.told}}
+        connection = await asyncpg.connect(market.database)
+        try:
+            await asyncio.gather(*(caller() for _ in range(AT_ONCE)))
+            for number in range(locks):
+                await repeater.twins_behind_a_lock(connection, f"twins-{number}")
+            broken = [*repeater.faults, *await worked_off(connection)]
+            broken += await effects_broken(connection, repeater.writes)
+        finally:
+            await connection.close()
+    figures = {"requests": len(repeater.writes), **repeater.told}
     return Outcome(
         "retries", "Every write counts once, however often it is sent", time.monotonic() - began, figures, broken
     )

@@ -47,6 +47,11 @@ REJECTED_BY_NOBODY = Trigger(
     "BEFORE UPDATE",
     "IF NEW.status = 'accepted' THEN NEW.status = 'cancelled'; END IF; RETURN NEW;",
 )
+EXPIRED_THOUGH_PAID = Trigger(
+    "orders.orders",
+    "BEFORE UPDATE",
+    "IF NEW.status = 'confirmed' THEN NEW.status = 'expired'; END IF; RETURN NEW;",
+)
 
 
 async def test_a_healthy_market_sells_only_what_is_there(proved: Market) -> None:
@@ -54,7 +59,7 @@ async def test_a_healthy_market_sells_only_what_is_there(proved: Market) -> None
     assert outcome.broken == []
     figures = outcome.figures
     assert (figures["oversold units"], figures["deadlocks"], figures["order attempts"]) == (0, 0, ATTEMPTS)
-    for name in ("accepted", "refused (409)", "cancels", "rejected", "counts", "deltas"):
+    for name in ("accepted", "refused (409)", "cancels", "paid", "rejected", "counts", "deltas"):
         assert int(figures[name]) > 0, f"nobody tried: {name}"
 
 
