@@ -3,33 +3,33 @@
 A figure is the median of its rounds. Its noise is taken from how far the rounds lie apart, by the median absolute
 deviation, which a few outliers do not change; everything is done with logarithms, where twice as fast and half as fast
 are as far away. Of two medians of n and m rounds, whose single rounds deviate by s, the difference deviates by about
-1.2533 s sqrt(1/n + 1/m). A figure moved when its median changed by more than four times that and by more than 5 %:
-two runs of one state of the code can differ by some percent as a whole, which the rounds within a run cannot show.
-Where there are fewer than three rounds nothing is known of the noise, and only a change beyond 15 % is called one.
+1.2533 s sqrt(1/n + 1/m). A figure moved when its median changed by more than four times that and by more than 10 %:
+two runs of one state of the code differ as a whole, which the rounds within a run cannot show. Where there are fewer
+than three rounds nothing is known of the noise, and only a change beyond 15 % is called one.
+
+A figure is judged by its ratio to its floor alone. What was read stands beside it, without a verdict: one state of the
+code, measured twice on one machine with neighbours within an hour, read 8 to 25 % less in everything, floors included,
+while seven of eight ratios stayed within 9 %.
 
     python -m benchmarks.comparison BEFORE.json AFTER.json    # of runs that were kept
 """
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from statistics import median
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
-import orjson
 import typer
 from rich.console import Console
 
 from benchmarks import tables
-from benchmarks.kept import RESULTS
-
-Run = Mapping[str, Any]
-"""A kept run of `make bench`, as its JSON file holds it."""
+from benchmarks.kept import RESULTS, Run, kept, read
 
 DEVIATIONS: Final = 4.0
-LEAST: Final = math.log(1.05)
+LEAST: Final = math.log(1.1)
 LEAST_WITHOUT_NOISE: Final = math.log(1.15)
 FEWEST_ROUNDS: Final = 3
 OF_A_MEDIAN: Final = 1.2533
@@ -64,8 +64,10 @@ class Change:
     before: float | None
     after: float | None
     noise: float | None
-    """How much of the change could be chance, as a share; None where nobody knows."""
+    """A change up to this share is called noise; None where there is nothing to compare."""
     verdict: Verdict
+    readings: str = ""
+    """What a ratio was taken of, then and now, on one machine."""
 
     @property
     def share(self) -> float:
@@ -84,15 +86,9 @@ class Comparison:
 
 def newest(plan: str, machine: Mapping[str, str], directory: Path = RESULTS) -> Path | None:
     """The kept run to compare with: the newest of this plan on this machine, else the newest of this plan on any."""
-    found = sorted(directory.glob(f"*-bench-{plan}.json"), reverse=True)
+    found = kept(f"bench-{plan}", directory)
     here = (path for path in found if same_machine(read(path)["machine"], machine))
     return next(here, found[0] if found else None)
-
-
-def read(path: Path) -> Run:
-    """A kept run."""
-    run: Run = orjson.loads(path.read_bytes())
-    return run
 
 
 def same_machine(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
@@ -115,15 +111,12 @@ def change(title: str, kind: str, before: Sequence[float], after: Sequence[float
     old, new = (median(values) if values else None for values in (before, after))
     if old is None or new is None:
         return Change(title, kind, old, new, None, Verdict.new if old is None else Verdict.gone)
-    noise, least = _noise(before, after), LEAST
-    if noise is None:
-        least = LEAST_WITHOUT_NOISE
-    shift = math.log(new / old)
+    noise, shift = _noise(before, after), math.log(new / old)
     verdict = Verdict.still
-    if abs(shift) > max(least, DEVIATIONS * (noise or 0.0)):
+    if abs(shift) > noise:
         better = (shift < 0) == _smaller_is_better(kind)
         verdict = Verdict.moved if floor else Verdict.better if better else Verdict.worse
-    return Change(title, kind, old, new, None if noise is None else math.expm1(DEVIATIONS * noise), verdict)
+    return Change(title, kind, old, new, math.expm1(noise), verdict)
 
 
 def outliers(values: Sequence[float]) -> list[int]:
@@ -146,7 +139,7 @@ def show(comparison: Comparison, console: Console) -> None:
     moved = [one for one in comparison.changes if one.verdict not in (Verdict.still, Verdict.new, Verdict.gone)]
     sentence = "; ".join(f"{one.title} ({one.kind}) {_percent(one.share)}, {one.verdict}" for one in moved)
     console.print(f"{sentence or 'Nothing moved beyond noise'}.\n", markup=False, soft_wrap=True)
-    header = ("figure", "as", "then", "now", "change", "noise", "verdict")
+    header = ("figure", "as", "then", "now", "change", "noise", "verdict", "readings")
     console.print(tables.table(header, map(_row, comparison.changes)))
 
 
@@ -162,15 +155,17 @@ def _changes(before: Run, after: Run, *, values: bool) -> Iterator[Change]:
             continue
         ratios = [run["ratios"].get(key, ()) for run in (before, after)]
         if all(ratios):
-            yield change(about["title"], _ratio_of(about["unit"]), *ratios)
-        if values:
-            yield change(about["title"], about["unit"], *readings, floor=not all(ratios))
+            then, now = (tables.number(median(one)) for one in readings)
+            read_as = f"{then} → {now} {about['unit']}" if values else ""
+            yield replace(change(about["title"], _ratio_of(about["unit"]), *ratios), readings=read_as)
+        elif values:
+            yield change(about["title"], about["unit"], *readings, floor=True)
 
 
-def _noise(before: Sequence[float], after: Sequence[float]) -> float | None:
-    """The standard error of the difference of the medians of the logarithms."""
+def _noise(before: Sequence[float], after: Sequence[float]) -> float:
+    """By how much the logarithms of the medians may differ before it is called a change."""
     if min(len(before), len(after)) < FEWEST_ROUNDS:
-        return None
+        return LEAST_WITHOUT_NOISE
     deviations = []
     for values in (before, after):
         logs = [math.log(value) for value in values]
@@ -179,7 +174,7 @@ def _noise(before: Sequence[float], after: Sequence[float]) -> float | None:
     # Each run's own median was taken away, which makes the rounds look a little closer than they are.
     count = len(deviations)
     sigma = TO_SIGMA * median(deviations) * math.sqrt(count / (count - 2))
-    return OF_A_MEDIAN * sigma * math.sqrt(1 / len(before) + 1 / len(after))
+    return max(LEAST, DEVIATIONS * OF_A_MEDIAN * sigma * math.sqrt(1 / len(before) + 1 / len(after)))
 
 
 def _ratio_of(unit: str) -> str:
@@ -192,9 +187,8 @@ def _smaller_is_better(kind: str) -> bool:
 
 def _row(one: Change) -> tuple[str, ...]:
     then, now = ("" if value is None else tables.number(value) for value in (one.before, one.after))
-    both = one.before is not None and one.after is not None
-    noise = "" if not both else "unknown" if one.noise is None else f"± {one.noise:.1%}"
-    return (one.title, one.kind, then, now, _percent(one.share) if both else "", noise, one.verdict)
+    compared = () if one.noise is None else (_percent(one.share), f"± {one.noise:.1%}")
+    return (one.title, one.kind, then, now, *(compared or ("", "")), one.verdict, one.readings)
 
 
 def _percent(share: float) -> str:

@@ -1,4 +1,4 @@
-"""Where results are kept: a JSON file with every raw value and, beside it, the report as Markdown."""
+"""Where results are kept: for every run a JSON file with every raw value and, beside it, the report as Markdown."""
 
 import io
 from collections.abc import Callable, Mapping
@@ -14,6 +14,20 @@ from benchmarks.grounds import ROOT
 RESULTS: Final = ROOT / "docs/results"
 PAGE_WIDTH: Final = 1000
 """Of the Markdown file, where a cell that is broken over two lines would become two rows."""
+
+Run = Mapping[str, Any]
+"""What a JSON file holds."""
+
+
+def kept(kind: str, directory: Path = RESULTS) -> list[Path]:
+    """The runs of a kind that are there, the newest first; `kind` may hold wildcards."""
+    return sorted(directory.glob(f"*Z-{kind}.json"), reverse=True)
+
+
+def read(path: Path) -> Run:
+    """A run that was kept."""
+    run: Run = orjson.loads(path.read_bytes())
+    return run
 
 
 def keep(

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from benchmarks import comparison, tables
 from benchmarks.comparison import Comparison, outliers
-from benchmarks.kept import RESULTS, keep
+from benchmarks.kept import RESULTS, keep, read
 from benchmarks.processes import Memory
 from benchmarks.profile import Profile
 from benchmarks.rounds import Plan, Readings
@@ -151,7 +151,7 @@ def compared(results: Results, directory: Path = RESULTS) -> Comparison | None:
     last = comparison.newest(results.plan.name, results.machine, directory)
     if last is None:
         return None
-    return comparison.compare(comparison.read(last), document(results), last.stem)
+    return comparison.compare(read(last), document(results), last.stem)
 
 
 def write(results: Results, against: Comparison | None, directory: Path = RESULTS) -> Path:

@@ -1,0 +1,1 @@
+"""What a machine holds, computed from what requests were measured to cost."""
