@@ -81,6 +81,7 @@ async def run(names: Sequence[str], plan: Plan) -> list[Outcome]:
     outcomes = []
     for name in names:
         began = time.monotonic()
+        say(name, "opening a market of its own")
         try:
             with temporary_home() as home:
                 outcome = await PROOFS[name](plan, home, partial(say, name))
@@ -95,6 +96,7 @@ async def run(names: Sequence[str], plan: Plan) -> list[Outcome]:
 def say(name: str, message: str) -> None:
     """A line about what is going on."""
     console.print(f"{name}: {message}", markup=False, highlight=False, soft_wrap=True)
+    console.file.flush()  # A pipe, as of a CI, would show it only at the end.
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from random import Random
 from typing import Any, Final
 
 from benchmarks.prove.goods import Good, delivery_day
-from benchmarks.prove.market import ADDRESS, SHIP_TO, Answer, Client
+from benchmarks.prove.market import ADDRESS, SHIP_TO, Answer, Client, Unusable
 
 MOST_LINES: Final = 5
 MOST_PACKS: Final = 3
@@ -124,7 +124,10 @@ class Crowd:
         kinds, weights = list(MIX), list(MIX.values())
         while self.tried < self._attempts:
             (kind,) = self._random.choices(kinds, weights)
-            await doings[kind](parties_of(number))
+            try:
+                await doings[kind](parties_of(number))
+            except Unusable as unusable:
+                self.journal.faults.append(f"{unusable}: {kind}")
 
     def _good(self) -> Good:
         """Some are wanted much more than others."""

@@ -48,12 +48,17 @@ class Client:
     token: str | None = None
 
     async def send(self, method: str, path: str, body: Any = None, *, key: str | None = None) -> Answer:
-        """The answer, whatever it is; raises what aiohttp raises where there is none."""
+        """The answer, whatever it is; raises Unusable where there is none."""
         headers = {} if self.token is None else {"Authorization": f"Bearer {self.token}"}
         if key is not None:
             headers["Idempotency-Key"] = key
-        async with self.http.request(method, self.url + path, json=body, headers=headers, timeout=TIMEOUT) as answer:
-            return Answer(answer.status, answer.headers, await answer.json(content_type=None))
+        try:
+            async with self.http.request(
+                method, self.url + path, json=body, headers=headers, timeout=TIMEOUT
+            ) as answer:
+                return Answer(answer.status, answer.headers, await answer.json(content_type=None))
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise Unusable(f"a caller got no answer ({type(error).__name__})") from error
 
     async def get(self, path: str) -> Any:
         """The body of a page that must be there."""
@@ -75,7 +80,7 @@ class Client:
 
 
 class Unusable(Exception):
-    """The market does not even let the proof begin or look; the message says what it answered."""
+    """The market does not answer, or not with what must be there; the message says what came instead."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,7 +110,7 @@ class Repeater:
         self.told: Counter[str] = Counter({"sends": 0})
         self._http = http
         self._urls = urls
-        self._tokens = tokens
+        self.tokens = tokens
         self._goods = goods
         self._organization = organization
         self._random = Random(8)  # noqa: S311 - it decides what happens next.
@@ -143,7 +143,8 @@ class Repeater:
             ]
             await asyncio.sleep(LOCKED_SECONDS)
         got = await asyncio.gather(*twins)
-        self.told["sends"] += len(got)
+        for _ in got:
+            self._tell(Manner.whole)
         self._compare(write, (), got)
         self.writes.append(Sent(write, next(orjson.loads(one.content) for one in got if not one.come_back)))
 
@@ -159,9 +160,8 @@ class Repeater:
                 got += [one] if one else []
                 await asyncio.sleep(self._random.random() * LATE_SECONDS)
         while True:
-            last = await self._send(write, Manner.whole)
-            if last is None:
-                raise Unusable(f"a whole sending of {write.kind} got no answer")
+            self._tell(Manner.whole)
+            last = await self._whole(write, orjson.dumps(write.body))
             got.append(last)
             if not last.come_back:
                 break
@@ -203,9 +203,12 @@ class Repeater:
         if (got.status, got.code) != (HTTPStatus.UNPROCESSABLE_ENTITY, "idempotency_key_reused"):
             self.faults.append(f"{write.kind}: another body with its key was answered {got.status} {got.code}")
 
-    async def _send(self, write: Write, manner: Manner) -> Got | None:
+    def _tell(self, manner: Manner) -> None:
         self.told["sends"] += 1
         self.told[manner] += 1
+
+    async def _send(self, write: Write, manner: Manner) -> Got | None:
+        self._tell(manner)
         if manner is Manner.whole:
             return await self._whole(write, orjson.dumps(write.body))
         await self._break_off(write, manner)
@@ -218,8 +221,13 @@ class Repeater:
             "Content-Type": "application/json",
         }
         address = (url or self._random.choice(self._urls)) + write.path
-        async with self._http.request(write.method, address, data=content, headers=headers, timeout=TIMEOUT) as answer:
-            return Got(answer.status, answer.headers, await answer.read())
+        try:
+            async with self._http.request(
+                write.method, address, data=content, headers=headers, timeout=TIMEOUT
+            ) as answer:
+                return Got(answer.status, answer.headers, await answer.read())
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise Unusable(f"a whole sending got no answer ({type(error).__name__})") from error
 
     async def _break_off(self, write: Write, manner: Manner) -> None:
         """Send it over a connection of its own that ends before the answer does."""
@@ -248,18 +256,18 @@ class Repeater:
 
     async def _order(self, key: str) -> Write:
         method = self._random.choice(("cod", "manual_transfer"))
-        return Write("order", key, self._tokens.consumer, "/v1/orders", self._basket(key, method), 201)
+        return Write("order", key, self.tokens.consumer, "/v1/orders", self._basket(key, method), 201)
 
     async def _bulk(self, key: str) -> Write:
         body = self._basket(key, "terms") | {
             "organization_id": self._organization, "po_number": key, "deliver_on": self._delivery,
         }  # fmt: skip
-        return Write("bulk order", key, self._tokens.hotel, "/v1/bulk-orders", body, 201)
+        return Write("bulk order", key, self.tokens.hotel, "/v1/bulk-orders", body, 201)
 
     async def _placed(self, key: str, method: str) -> Any:
         """An order to do something with; it has to be there once as well."""
         body = self._basket(f"{key}-first", method)
-        write = Write("order", f"{key}-first", self._tokens.consumer, "/v1/orders", body, 201)
+        write = Write("order", f"{key}-first", self.tokens.consumer, "/v1/orders", body, 201)
         answer = await self._repeat(write, 1)
         self.writes.append(Sent(write, answer))
         return answer
@@ -267,20 +275,20 @@ class Repeater:
     async def _cancel(self, key: str) -> Write:
         order = await self._placed(key, "cod")
         path = f"/v1/orders/{order['id']}/cancel"
-        return Write("cancel", key, self._tokens.consumer, path, {"reason": key}, 200, {"order": order})
+        return Write("cancel", key, self.tokens.consumer, path, {"reason": key}, 200, {"order": order})
 
     async def _payment(self, key: str) -> Write:
         order = await self._placed(key, "manual_transfer")
         extra = self._random.choice((0, OVERPAID))
         body = {"amount": {"amount": order["total"]["amount"] + extra, "currency": "IDR"}, "reference": f"UJI-{key}"}
         path = f"/v1/orders/{order['id']}/payments"
-        return Write("payment", key, self._tokens.office, path, body, 201, {"order": order, "extra": extra})
+        return Write("payment", key, self.tokens.office, path, body, 201, {"order": order, "extra": extra})
 
     async def _accept(self, key: str) -> Write:
         order = await self._placed(key, "cod")
         part = order["vendor_orders"][0]
         return Write(
-            "accept", key, self._tokens.vendor, f"/v1/vendor-orders/{part['id']}/accept", {}, 200, {"part": part}
+            "accept", key, self.tokens.vendor, f"/v1/vendor-orders/{part['id']}/accept", {}, 200, {"part": part}
         )
 
     async def _reject(self, key: str) -> Write:
@@ -288,7 +296,7 @@ class Repeater:
         part = order["vendor_orders"][0]
         body = {"reason": self._random.choice(("out_of_stock", "other"))}
         return Write(
-            "reject", key, self._tokens.vendor, f"/v1/vendor-orders/{part['id']}/reject", body, 200, {"part": part}
+            "reject", key, self.tokens.vendor, f"/v1/vendor-orders/{part['id']}/reject", body, 200, {"part": part}
         )
 
     async def _batch(self, key: str) -> Write:
@@ -297,10 +305,10 @@ class Repeater:
             for place, good in enumerate(self._random.sample(self._goods, BATCH_ROWS))
         ]
         body = {"mode": self._random.choice(("partial", "atomic")), "rows": rows}
-        return Write("stock batch", key, self._tokens.vendor, "/v1/stock/batch", body, 200, {"rows": rows})
+        return Write("stock batch", key, self.tokens.vendor, "/v1/stock/batch", body, 200, {"rows": rows})
 
     async def _delta(self, key: str) -> Write:
         good = self._random.choice(self._goods)
         row = {"delta": self._random.randint(1, 5), "device_id": key, "sequence": 0}
         about = {"rows": [{**row, "sku_id": good.sku}]}
-        return Write("delta", key, self._tokens.vendor, f"/v1/stock/{good.sku}", row, 200, about, "PATCH")
+        return Write("delta", key, self.tokens.vendor, f"/v1/stock/{good.sku}", row, 200, about, "PATCH")

@@ -22,6 +22,7 @@ SKUS: Final = 100
 PACKS: Final = 10_000
 AT_ONCE: Final = 12
 LOCKS: Final = 2
+REPORTED: Final = 1_000
 PROCESSES: Final = ("worker", "worker-2", "market", "market-2")
 """Two gateways with all services each: a twin may meet the first request only in the database."""
 
@@ -53,7 +54,9 @@ async def repeat(market: Market, requests: int, say: Say, *, locks: int = LOCKS)
         async def caller() -> None:
             for number in left:
                 await repeater.one(number)
-                if (number + 1) % 1000 == 0:
+                if (number + 1) % REPORTED == 0:
+                    # Tokens live for ten minutes; a key belongs to the account, whatever its token.
+                    repeater.tokens = await sign_in(http, market.urls[0])
                     say(f"{number + 1:,} requests were sent {repeater.told['sends']:,} times")
 
         connection = await asyncpg.connect(market.database)

@@ -11,10 +11,13 @@ REQUESTS = 96
 
 KEY_FORGOTTEN = Trigger(
     "ops.idempotency_keys",
-    "AFTER UPDATE",
-    "DELETE FROM ops.idempotency_keys WHERE (principal, key) = (NEW.principal, NEW.key); RETURN NULL;",
+    "AFTER INSERT OR UPDATE",
+    "DELETE FROM ops.idempotency_keys WHERE (principal, key) = (NEW.principal, NEW.key) AND status IS NOT NULL;"
+    " RETURN NULL;",
 )
-ANSWER_CHANGED = Trigger("ops.idempotency_keys", "BEFORE UPDATE", "NEW.body = NEW.body || ' '::bytea; RETURN NEW;")
+ANSWER_CHANGED = Trigger(
+    "ops.idempotency_keys", "BEFORE INSERT OR UPDATE", "NEW.body = NEW.body || ' '::bytea; RETURN NEW;"
+)
 OTHER_REQUEST_ANSWERED = Trigger(
     "ops.idempotency_keys",
     "BEFORE UPDATE",
