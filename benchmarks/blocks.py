@@ -9,7 +9,7 @@ from benchmarks.capacity.model import Assumptions
 from benchmarks.capacity.report import chapter
 from benchmarks.comparison import Verdict, compare
 from benchmarks.kept import Run
-from benchmarks.tables import markdown, number, spread
+from benchmarks.tables import amount, markdown, number, spread
 
 Sources = Mapping[str, Run]
 
@@ -44,7 +44,7 @@ def prove(runs: Sources) -> str:
     rows = [
         (
             outcome["title"],
-            ", ".join(f"{what} {_count(value)}" for what, value in outcome["figures"].items()),
+            ", ".join(f"{what} {amount(value)}" for what, value in outcome["figures"].items()),
             f"{outcome['seconds']:.0f} s",
             f"**broken {len(outcome['broken'])} times**" if outcome["broken"] else "held",
             f"[{outcome['name']}]({name}.md)",
@@ -188,10 +188,6 @@ def latest(runs: Sources, kind: str) -> Run | None:
 
 def _command(name: str) -> str:
     return COMMANDS[name.split("-")[1]]
-
-
-def _count(value: float | str) -> str:
-    return number(value) if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else value
 
 
 def absent(kind: str, what: str = "run") -> str:

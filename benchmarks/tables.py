@@ -20,6 +20,13 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
+def amount(value: float | str) -> str:
+    """Counts to the unit, measured values with the digits that mean something, words as they are."""
+    if isinstance(value, str):
+        return value
+    return number(value) if isinstance(value, float) else f"{value:,}"
+
+
 def table(header: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> Table:
     """A table that is Markdown too."""
     made = Table(*header, box=box.MARKDOWN)

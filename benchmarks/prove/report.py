@@ -1,17 +1,16 @@
 """The report of the proofs, as Markdown and as raw JSON."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
+from benchmarks import tables
 from benchmarks.kept import RESULTS, keep
 from benchmarks.prove.outcome import Outcome
 from benchmarks.prove.plan import Plan
@@ -44,7 +43,9 @@ def write(results: Results, directory: Path = RESULTS) -> Path:
 def show(results: Results, console: Console) -> None:
     """Print the report."""
     console.print(f"# Proofs, {results.taken_at:%Y-%m-%d %H:%M} UTC, {results.plan.name} run\n", markup=False)
-    console.print(_table(("promise", "what was done and found", "seconds", "verdict"), map(_row, results.outcomes)))
+    console.print(
+        tables.table(("promise", "what was done and found", "seconds", "verdict"), map(_row, results.outcomes))
+    )
     for outcome in results.outcomes:
         if not outcome.broken:
             continue
@@ -52,24 +53,10 @@ def show(results: Results, console: Console) -> None:
         for what, times in Counter(outcome.broken).most_common(SHOWN):
             console.print(f"- {times} x {what}", markup=False, soft_wrap=True)
     console.print("\n## Machine\n", markup=False)
-    console.print(_table(("what", "is"), results.machine.items()))
+    console.print(tables.table(("what", "is"), results.machine.items()))
 
 
 def _row(outcome: Outcome) -> tuple[str, str, str, str]:
-    figures = ", ".join(f"{name} {_number(value)}" for name, value in outcome.figures.items())
+    figures = ", ".join(f"{name} {tables.amount(value)}" for name, value in outcome.figures.items())
     promise = f"{outcome.title} ({outcome.name})"
     return promise, figures, f"{outcome.seconds:.0f}", BROKE if outcome.broken else HELD
-
-
-def _number(value: float | str) -> str:
-    """Counts to the unit, measured values with the digits that mean something."""
-    if isinstance(value, float):
-        return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
-    return f"{value:,}" if isinstance(value, int) else value
-
-
-def _table(header: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> Table:
-    table = Table(*header, box=box.MARKDOWN)
-    for row in rows:
-        table.add_row(*(str(cell) for cell in row))
-    return table
