@@ -18,7 +18,7 @@ SECONDS ?= 5
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install up test check demo attack bench faults prove lock secrets audit fmt
+.PHONY: help install up test check demo attack bench faults million prove lock secrets audit fmt
 
 help: ## Show this help
 	@echo "i-Shop: the open backend of a regional marketplace. Commands:"
@@ -63,6 +63,9 @@ faults: $(DEVELOPMENT) ## Kill each process under load and report what it cost (
 
 prove: $(DEVELOPMENT) ## Put every promise to the proof (QUICK=1 under two minutes, ONLY=contention, CYCLES=1000 for a night)
 	$(BIN)/python -m benchmarks.prove $(if $(ONLY),--only $(ONLY))
+
+million: $(DEVELOPMENT) ## Compare a market of 1,000,000 products and orders with one of 10,000 (KEEP=/a/place keeps it)
+	$(BIN)/python -m benchmarks.million $(if $(KEEP),--home $(KEEP)) $(if $(QUICK),--quick)
 
 fmt: $(DEVELOPMENT) ## Format the code and apply safe fixes
 	$(BIN)/ruff check --fix .

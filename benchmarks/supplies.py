@@ -48,7 +48,7 @@ async def gather(grounds: Grounds) -> Supplies:
     """Sign in, restock everything, and give the vendor as many skus as a batch has rows."""
     url = f"http://{LOOPBACK}:{grounds.market.port}"
     async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=30) as client:
-        tokens = [await _sign_in(client, email) for email in (CONSUMER, HOTEL, VENDOR)]
+        tokens = [await sign_in(client, email) for email in (CONSUMER, HOTEL, VENDOR)]
         hotel, vendor = [await _me(client, token) for token in tokens[1:]]
     connection = await asyncpg.connect(grounds.superuser_dsn)
     try:
@@ -85,7 +85,8 @@ def sign_ins() -> Iterator[bytes]:
     return repeat(http_request("POST", "/v1/auth/token", form=form))
 
 
-async def _sign_in(client: httpx.AsyncClient, email: str) -> str:
+async def sign_in(client: httpx.AsyncClient, email: str) -> str:
+    """The access token of a demo account."""
     form = {"grant_type": "password", "username": email, "password": PASSWORD}
     answer = (await client.post("/v1/auth/token", data=form)).raise_for_status()
     return str(answer.json()["access_token"])

@@ -12,6 +12,8 @@ from datetime import date
 from typing import Any, Final
 
 import asyncpg
+from sqlalchemy import make_url
+from sqlalchemy.schema import CreateIndex
 
 from demo.certificates import vendor_certificates
 from demo.chance import Dice
@@ -19,7 +21,9 @@ from demo.listings import Listings, Rows
 from demo.material import WORDS_SOURCE, Material
 from demo.producers import Producer, cohort_totals, group_sizes, producers
 from ishop.clock import business_date, now
+from ishop.database import Base
 from ishop.home import StartupError
+from services.catalog.products.models import ProductDocument
 
 STANDARD_VENDORS: Final = 453
 STANDARD_PRODUCTS: Final = 1_600
@@ -51,6 +55,12 @@ TABLES: Final = (
     "vendors.vendors",
     "vendors.cohorts",
 )
+
+INDEXES: Final = tuple(
+    sorted(Base.metadata.tables[f"catalog.{ProductDocument.__tablename__}"].indexes, key=lambda index: str(index.name))
+)
+"""The indexes of the documents: of a large market made when all documents are there, which is faster and leaves them
+smaller."""
 
 Progress = Callable[[str, int, int], None]
 """Told the phase, how much of it is done, and how much there is."""
@@ -106,11 +116,16 @@ async def build_market(
                     await build.write(connection, rows)
             else:
                 await _mark_unfinished(connection)
+                await connection.execute(f"DROP INDEX {', '.join(f'catalog.{index.name}' for index in INDEXES)}")
         if products > ONE_TRANSACTION:
             await build.write_in_parallel(batches)
+            await _make_indexes(connection, progress)
             await connection.execute("DELETE FROM vendors.cohorts WHERE slug = $1", UNFINISHED)
         progress("statistics", 0, 1)
         await _analyze(connection)
+        if products > ONE_TRANSACTION:
+            # Until a page is known to be of visible rows only, an index that covers a search sends it to the table.
+            await connection.execute("VACUUM catalog.product_documents")
         progress("statistics", 1, 1)
     return MarketSummary(
         vendors=vendors,
@@ -223,11 +238,22 @@ async def _make_room(connection: asyncpg.Connection, progress: Progress) -> None
             )
         progress("removing an interrupted build", 0, 1)
         await connection.execute(f"TRUNCATE {', '.join(TABLES)}")
+        await _make_indexes(connection, progress)
         progress("removing an interrupted build", 1, 1)
     elif await connection.fetchval(
         "SELECT EXISTS (SELECT FROM vendors.vendors) OR EXISTS (SELECT FROM catalog.commodities)"
     ):
         raise MarketRefused("This database has vendors or commodities already; a demo market needs an empty one.")
+
+
+async def _make_indexes(connection: asyncpg.Connection, progress: Progress) -> None:
+    """Make the indexes of the documents, but for those that are there."""
+    dialect = make_url("postgresql+asyncpg://").get_dialect()()
+    await connection.execute("SET maintenance_work_mem = '256MB'")
+    for done, index in enumerate(INDEXES):
+        progress("indexes", done, len(INDEXES))
+        await connection.execute(str(CreateIndex(index, if_not_exists=True).compile(dialect=dialect)))
+    progress("indexes", len(INDEXES), len(INDEXES))
 
 
 async def _mark_unfinished(connection: asyncpg.Connection) -> None:

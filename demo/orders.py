@@ -307,13 +307,13 @@ class _Build:
         self._demo_vendor = demo_vendor
         self._last = before + count
         self._count = count
-        self._batch = batch
-        self._starts = iter(range(before + 1, before + count + 1, batch))
+        self._first = before + 1
+        self._batch = min(batch, -(-count // CONNECTIONS))
         self._progress = progress
         self.done = 0
 
     async def write(self, number: int) -> None:
-        """Write batches as builder `number` until there are no more, of goods that this builder alone sells."""
+        """Write the batches of builder `number`, of goods that it alone sells."""
         # What a crash of the server takes is whole batches, so none waits for the disk.
         connection = await asyncpg.connect(self._dsn, server_settings={"synchronous_commit": "off"})
         try:
@@ -321,7 +321,8 @@ class _Build:
             for statement in (PLACES, FREIGHT, PEOPLE, DESTINATIONS):
                 await connection.execute(statement)
             goods, of_demo_vendor = await connection.fetchrow(COUNT, self._demo_vendor)
-            for start in self._starts if goods else ():
+            starts = range(self._first + number * self._batch, self._last + 1, CONNECTIONS * self._batch)
+            for start in starts if goods else ():
                 end = min(start + self._batch - 1, self._last)
                 async with connection.transaction():
                     await self._write_batch(connection, start, end, goods, of_demo_vendor)

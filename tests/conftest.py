@@ -25,6 +25,10 @@ MEILISEARCH_MISSING = (
     "SEARCH NOT TESTED AGAINST MEILISEARCH: no `meilisearch` program on PATH and no MEILI_URL. "
     "See README, 'Search', for how to get one."
 )
+MILLION_MISSING = (
+    "PLANS NOT TESTED AT A MILLION: set MILLION_HOME to where a market of a million products is, or may be made. "
+    "See docs/million.md."
+)
 VALKEY_MISSING = (
     "RATE LIMITS NOT TESTED AGAINST VALKEY: no `valkey-server` and no `redis-server` program on PATH. "
     "On Debian: apt-get install redis-server."
@@ -39,7 +43,7 @@ def pytest_configure() -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say loudly what was not tested."""
     skipped = terminalreporter.stats.get("skipped", [])
-    for missing in (MEILISEARCH_MISSING, VALKEY_MISSING):
+    for missing in (MEILISEARCH_MISSING, VALKEY_MISSING, MILLION_MISSING):
         if any(missing in str(report.longrepr) for report in skipped):
             terminalreporter.write_line(missing, red=True, bold=True)
 

@@ -115,11 +115,15 @@ class TestRefusal:
     async def test_an_interrupted_large_build_is_taken_away_by_the_next(
         self, empty_database: TestDatabase, connection: asyncpg.Connection
     ) -> None:
+        indexes = "SELECT indexname FROM pg_indexes WHERE tablename = 'product_documents' ORDER BY 1"
+        made_by_revisions = await connection.fetch(indexes)
         await fail_at(empty_database, products=ONE_TRANSACTION + 1, done=6_000)
         assert await connection.fetchval("SELECT count(*) FROM catalog.products") > 0
+        assert await connection.fetch(indexes) != made_by_revisions
         await build_market(empty_database.dsn(Role.migrator), **SMALL, today=TODAY, progress=silent)
         assert await connection.fetchval("SELECT count(*) FROM catalog.products") == SMALL["products"]
         assert await connection.fetchval("SELECT count(*) FROM vendors.cohorts") == 5
+        assert await connection.fetch(indexes) == made_by_revisions
 
     async def test_two_builds_at_once_are_one(self, empty_database: TestDatabase) -> None:
         dsn = empty_database.dsn(Role.migrator)

@@ -31,15 +31,21 @@ TERMS: Final = (
     .replace("certificate_kinds", "d.certificate_kinds")
 )
 
-# Skips from one set of certificates to the next in the index that begins with them; there are a few dozen.
-CERTIFICATE_SETS: Final = """RECURSIVE kinds (kinds) AS (
-    (SELECT d.certificate_kinds FROM catalog.product_documents d ORDER BY d.certificate_kinds LIMIT 1)
+# Skips from one set of certificates to the next in an index that has them in order; there are a few dozen.
+_SETS: Final = """RECURSIVE kinds (kinds) AS (
+    (SELECT d.certificate_kinds FROM catalog.product_documents d WHERE {among} ORDER BY d.certificate_kinds LIMIT 1)
     UNION ALL
-    SELECT (SELECT d.certificate_kinds FROM catalog.product_documents d WHERE d.certificate_kinds > k.kinds
+    SELECT (SELECT d.certificate_kinds FROM catalog.product_documents d WHERE {among} AND d.certificate_kinds > k.kinds
             ORDER BY d.certificate_kinds LIMIT 1)
     FROM kinds k WHERE k.kinds IS NOT NULL
 )"""
+CERTIFICATE_SETS: Final = _SETS.replace("{among}", "true")
 HOLDING: Final = "m.kinds @> ARRAY[CAST(:certificate AS text)]"
+HELD_BY_COMMODITY: Final = (
+    f"EXISTS (WITH {_SETS.replace('{among}', 'd.commodity_slug = m.slug')}"
+    " SELECT FROM kinds k WHERE k.kinds @> ARRAY[CAST(:certificate AS text)])"
+)
+"""Whether the commodity `m` has products with the certificate at all; else all of them would be passed over."""
 
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 

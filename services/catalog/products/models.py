@@ -131,7 +131,8 @@ class ProductDocument(Base):
         _covering("certificates_price", "certificate_kinds", "price_from", "product_id"),
         Index("ix_product_documents_region_code", "region_code", "product_id"),
         Index("ix_product_documents_region_price", "region_code", "price_from", "product_id"),
-        Index("ix_product_documents_price_from", "price_from", "product_id"),
+        _covering("price_from", "price_from", "product_id"),
+        Index("ix_product_documents_commodity_certificates", "commodity_slug", "certificate_kinds"),
         Index("ix_product_documents_out_of_stock", "product_id", postgresql_where=text("NOT in_stock")),
         Index("ix_product_documents_words", "search_vector", text(KEPT_TERMS), postgresql_using="gin"),
         {

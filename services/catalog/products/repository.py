@@ -11,7 +11,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from ishop.database import Database
 from ishop.errors import Language, NotFound
-from services.catalog.products.filters import CERTIFICATE_SETS, HOLDING, VISIBLE, ProductFilters, is_id
+from services.catalog.products.filters import (
+    CERTIFICATE_SETS,
+    HELD_BY_COMMODITY,
+    HOLDING,
+    VISIBLE,
+    ProductFilters,
+    is_id,
+)
 from services.catalog.products.schemas import Sort
 
 
@@ -42,12 +49,12 @@ PAGE: Final = """
     WHERE {conditions} ORDER BY {by} LIMIT :limit
 """
 PAGE_OF_CATEGORY: Final = """
-    SELECT d.product_id, d.price_from FROM catalog.commodities c
+    SELECT d.product_id, d.price_from FROM catalog.commodities m
     CROSS JOIN LATERAL (
         SELECT d.product_id, d.price_from FROM catalog.product_documents d
-        WHERE d.commodity_slug = c.slug AND {conditions} ORDER BY {by} LIMIT :limit
+        WHERE d.commodity_slug = m.slug AND {conditions} ORDER BY {by} LIMIT :limit
     ) d
-    WHERE c.category_slug = :category ORDER BY {by} LIMIT :limit
+    WHERE m.category_slug = :category AND {held} ORDER BY {by} LIMIT :limit
 """
 PAGE_OF_CERTIFICATE: Final = """
     WITH {kinds}
@@ -130,6 +137,7 @@ async def list_products(
         by=order.by,
         kinds=CERTIFICATE_SETS,
         holding=HOLDING,
+        held=HELD_BY_COMMODITY if filters.certificate else "true",
     )
     rows = await session.execute(text(statement), values)
     return [(document, product_id, price) for document, product_id, price in rows]

@@ -102,8 +102,10 @@ class PostgresEngine:
 
 def _statement(query: EngineQuery) -> str:
     found = [ways.way(number, branch, query) for number, branch in enumerate(query.branches)]
-    # What is only related comes last, and is not looked for where there are candidates enough without it.
-    before = sum(ways.candidates(branch) for branch in query.branches if branch.words or branch.boost > 1)
+    # What weighs less comes later, and is not looked for where there are candidates enough without it; only names do
+    # not come behind the commodities that they may weigh more than.
+    mixed = any(branch.commodities for branch in query.branches)
+    before = sum(ways.candidates(branch) for branch in query.branches if branch.boost > 1 or (mixed and branch.words))
     return ways.fill(
         SEARCH,
         {

@@ -7,7 +7,14 @@ What it reads follows from how many it passes over, so every filter that is sele
 from collections.abc import Container, Iterator, Mapping
 from typing import Final
 
-from services.catalog.products.filters import CERTIFICATE_SETS, HOLDING, TERMS, VISIBLE, ProductFilters
+from services.catalog.products.filters import (
+    CERTIFICATE_SETS,
+    HELD_BY_COMMODITY,
+    HOLDING,
+    TERMS,
+    VISIBLE,
+    ProductFilters,
+)
 from services.catalog.search.index.port import REACHABLE, EngineQuery
 from services.catalog.search.places import EARTH_RADIUS_KM
 from services.catalog.search.plan import Branch
@@ -110,14 +117,14 @@ OF_CATEGORY: Final = """(
         WHERE d.commodity_slug = m.slug AND {conditions}
         ORDER BY {key} {direction} LIMIT {candidates}
     ) d
-    WHERE m.category_slug = :category
+    WHERE m.category_slug = :category AND {held}
     ORDER BY d.key {direction} LIMIT {candidates}
 )"""
 
 # There are few sets of certificates, which the index gives by skipping from each to the next; it has the products of
 # each set in order.
 OF_CERTIFICATES: Final = """(
-    WITH {kinds}
+    WITH {sets}
     SELECT {columns}, {weight} AS weight
     FROM kinds m
     CROSS JOIN LATERAL (
@@ -143,9 +150,7 @@ BY_VENDORS: Final = """(
     LIMIT {candidates}
 )"""
 IN_THE_BOX: Final = "point(v.longitude, v.latitude) <@ box(point(:east, :north), point(:west, :south))"
-HOLDS_ONE: Final = (
-    "(SELECT true FROM vendors.certificates_v1 x WHERE x.vendor_id = v.id AND x.kind = :certificate LIMIT 1)"
-)
+HOLDS: Final = "(SELECT true FROM vendors.certificates_v1 x WHERE x.vendor_id = v.id AND x.kind = {kind} LIMIT 1)"
 IN_CATEGORY: Final = (
     "d.commodity_slug = ANY (ARRAY(SELECT c.slug FROM catalog.commodities c WHERE c.category_slug = :category))"
 )
@@ -171,7 +176,7 @@ def way(number: int, branch: Branch, query: EngineQuery) -> str:
         answered |= {"commodity"} if branch.commodities else set()
     elif filters.vendor is not None:
         template = OF_ALL
-    elif branch.commodities and query.sort is not SearchSort.distance:
+    elif branch.commodities and (by_relevance or not by_distance):
         template = OF_COMMODITIES
         pieces["turn"] = TURN if by_relevance else ""
         pieces["across"] = "d.turn" if by_relevance else "d.key {direction}"
@@ -185,18 +190,18 @@ def way(number: int, branch: Branch, query: EngineQuery) -> str:
         template = OF_ALL
     elif filters.of_category:
         template = OF_CATEGORY
+        pieces["held"] = HELD_BY_COMMODITY if filters.certificate else "true"
         answered = {"category"}
     elif branch.regions:
         template = OF_REGIONS
         answered = {"regions"}
-    elif filters.of_certificate:
+    elif filters.of_certificate or branch.certificates:
         template = OF_CERTIFICATES
-        pieces["kinds"] = CERTIFICATE_SETS
-        pieces["holding"] = HOLDING
-        answered = {"certificate"}
+        pieces["holding"] = " AND ".join(_sets(branch, filters))
+        answered = {"certificate", "certificates"}
     else:
         template = OF_ALL
-    common = {"columns": COLUMNS, "key": key, "direction": direction, "n": str(number)}
+    common = {"columns": COLUMNS, "sets": CERTIFICATE_SETS, "key": key, "direction": direction, "n": str(number)}
     conditions = " AND ".join(_conditions(branch, query, answered))
     return fill(template, pieces, {"conditions": conditions, "candidates": str(candidates(branch))}, common)
 
@@ -233,6 +238,14 @@ def _commodities(filters: ProductFilters) -> Iterator[str]:
         yield "m.slug IN (SELECT c.slug FROM catalog.commodities c WHERE c.category_slug = :category)"
 
 
+def _sets(branch: Branch, filters: ProductFilters) -> Iterator[str]:
+    """Which sets of certificates are looked for."""
+    if filters.certificate is not None:
+        yield HOLDING
+    if branch.certificates:
+        yield "m.kinds @> CAST(:certificates{n} AS text[])"
+
+
 def _vendors(branch: Branch, query: EngineQuery) -> Iterator[str]:
     """Which vendors may have such products."""
     yield "v.status = 'active'"
@@ -241,7 +254,9 @@ def _vendors(branch: Branch, query: EngineQuery) -> Iterator[str]:
     if branch.regions:
         yield "v.region_code = ANY (CAST(:regions{n} AS text[]))"
     if query.filters.certificate is not None:
-        yield HOLDS_ONE
+        yield HOLDS.replace("{kind}", ":certificate")
+    if branch.certificates:
+        yield HOLDS.replace("{kind}", "ANY (CAST(:certificates{n} AS text[]))")
     if query.radius_km is not None:
         yield IN_THE_BOX
 
