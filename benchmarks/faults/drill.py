@@ -75,7 +75,7 @@ async def drill(plan: Plan, home: Path, processes: Sequence[str] = PROCESSES) ->
         await running
         seconds = time.monotonic() - began
         broken = list(errors_unexplained(traffic, faults))
-        broken += await _work_left(parts)
+        broken += await work_left(parts.database)
         broken += await data_broken(parts.database, traffic)
         try:
             await parts.doctor()
@@ -88,11 +88,7 @@ async def drill(plan: Plan, home: Path, processes: Sequence[str] = PROCESSES) ->
         turned_away=traffic.turned_away,
         slowest_seconds=traffic.slowest,
         orders=sum(write.status is not None for write in traffic.orders.values()),
-        unsettled=sum(
-            write.status is None
-            for journal in (traffic.orders, traffic.cancels, traffic.batches)
-            for write in journal.values()
-        ),
+        unsettled=sum(write.status is None for write in traffic.writes),
         outcomes=[_outcome(fault, traffic) for fault in faults],
         broken=broken,
     )
@@ -109,11 +105,11 @@ async def _end(parts: Parts, part: str, number: signal.Signals, plan: Plan) -> F
     return Fault(part, killed, started, ready, whole)
 
 
-async def _work_left(parts: Parts) -> list[str]:
+async def work_left(dsn: str, seconds: float = WORK_LEFT_SECONDS) -> list[str]:
     """What the worker does not get done when nothing disturbs it any more."""
-    connection = await asyncpg.connect(parts.database)
+    connection = await asyncpg.connect(dsn)
     try:
-        deadline = time.monotonic() + WORK_LEFT_SECONDS
+        deadline = time.monotonic() + seconds
         while left := await connection.fetchval(
             "SELECT (SELECT count(*) FROM ops.outbox) + (SELECT count(*) FROM ops.pgqueuer)"
         ):

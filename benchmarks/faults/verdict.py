@@ -14,6 +14,8 @@ from benchmarks.faults.parts import DOORS, POSTGRES
 from benchmarks.faults.traffic import BROKEN_OFF, CUT, Failure, Traffic
 
 ADDRESS: Final = "Jl. Uji "
+LOST: Final = "was accepted and is not there"
+DOUBLED: Final = "more than once"
 CLEAR_SECONDS: Final = 2.5
 """How long after all is ready errors may still come: a circuit stays open for a second, a caller is on its way."""
 
@@ -55,6 +57,7 @@ async def data_broken(dsn: str, traffic: Traffic) -> list[str]:
         return [
             *orders_broken(traffic, await connection.fetch(ORDERS)),
             *batches_broken(traffic, await connection.fetch(BATCHES)),
+            *money_broken(traffic, await connection.fetch(MONEY)),
             *await stock_unbalanced(connection),
         ]
     finally:
@@ -76,7 +79,15 @@ SELECT o.id::text, o.status, o.ship_to ->> 'address' AS address,
 FROM orders.orders o WHERE o.ship_to ->> 'address' LIKE 'Jl. Uji %'
 """
 BATCHES: Final = """
-SELECT device_id, sequence, sku_id::text, on_hand_change FROM vendors.stock_movements WHERE device_id LIKE 'batch-%'
+SELECT device_id, sequence, sku_id::text, on_hand_change FROM vendors.stock_movements
+WHERE device_id ~ '^(batch|delta)-'
+"""
+MONEY: Final = """
+SELECT o.id::text, o.status, o.payment_method, o.paid, o.total,
+    (SELECT coalesce(sum(r.amount), 0)::bigint FROM orders.refunds r WHERE r.order_id = o.id) AS due_back,
+    ARRAY(SELECT p.reference FROM orders.payments p WHERE p.order_id = o.id) AS references,
+    ARRAY(SELECT p.amount FROM orders.payments p WHERE p.order_id = o.id) AS amounts
+FROM orders.orders o WHERE o.ship_to ->> 'address' LIKE 'Jl. Uji %'
 """
 STOCK: Final = """
 SELECT s.sku_id FROM vendors.stock s LEFT JOIN vendors.stock_movements m USING (sku_id)
@@ -90,7 +101,7 @@ def orders_broken(traffic: Traffic, rows: Sequence[Mapping[str, Any]]) -> Iterat
     kept: dict[str, Mapping[str, Any]] = {}
     for key, times in Counter(row["address"].removeprefix(ADDRESS) for row in rows).items():
         if times > 1:
-            yield f"{key} is there {times} times"
+            yield f"{key} is there {DOUBLED} ({times} times)"
         if key not in traffic.orders:
             yield f"{key} was never sent"
     for row in rows:
@@ -98,7 +109,7 @@ def orders_broken(traffic: Traffic, rows: Sequence[Mapping[str, Any]]) -> Iterat
     for key, write in traffic.orders.items():
         if key not in kept:
             if write.status is not None:
-                yield f"{key} was accepted and is not there"
+                yield f"{key} {LOST}"
             continue
         row = kept[key]
         if write.status is not None and write.answer["id"] != row["id"]:
@@ -123,14 +134,56 @@ def batches_broken(traffic: Traffic, rows: Sequence[Mapping[str, Any]]) -> Itera
     kept: dict[tuple[str, int], list[Mapping[str, Any]]] = {}
     for row in rows:
         kept.setdefault((row["device_id"], row["sequence"]), []).append(row)
+        if row["device_id"] not in traffic.batches:
+            yield f"{row['device_id']} was never sent"
     for key, write in traffic.batches.items():
         found = 0
         for sent in write.body:
             movements = kept.get((key, sent["sequence"]), [])
             found += len(movements)
             if len(movements) > 1:
-                yield f"row {sent['sequence']} of {key} was taken {len(movements)} times"
-        if write.status is not None and found != len(write.body):
+                yield f"row {sent['sequence']} of {key} was taken {DOUBLED} ({len(movements)} times)"
+            yield from (
+                f"row {sent['sequence']} of {key} changed another stock than was sent"
+                for row in movements
+                if (row["sku_id"], row["on_hand_change"]) != (sent["sku_id"], sent["delta"])
+            )
+        if write.status is not None and found == 0:
+            yield f"{key} {LOST}"
+        elif write.status is not None and found != len(write.body):
             yield f"{key} was accepted and {found} of {len(write.body)} rows are there"
         if write.status is None and found not in (0, len(write.body)):
             yield f"{key} is there by half"
+
+
+def money_broken(traffic: Traffic, rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Payments that are missing, doubled or booked otherwise than they were sent, and orders that do not balance."""
+    kept = {row["id"]: row for row in rows}
+    for order, write in traffic.payments.items():
+        row = kept.get(order)
+        if write.status is not None and (row is None or write.key not in row["references"]):
+            yield f"{write.key} {LOST}"
+    for order, row in kept.items():
+        sent = traffic.payments.get(order)
+        wanted = [] if sent is None else [sent.key]
+        if len(row["references"]) > 1:
+            yield f"the order {order} is paid {DOUBLED} ({len(row['references'])} payments)"
+        elif row["references"] and row["references"] != wanted:
+            yield f"the order {order} has a payment that was never sent"
+        elif sent is not None and any(amount != sent.body["amount"]["amount"] for amount in row["amounts"]):
+            yield f"{sent.key} is booked with another amount"
+        yield from _balance(order, row)
+
+
+def _balance(order: str, row: Mapping[str, Any]) -> Iterator[str]:
+    """An order that is cancelled owes what was paid; one that stands has exactly its payments, and waits without."""
+    money = sum(row["amounts"])
+    if row["status"] == "cancelled":
+        if row["due_back"] != money:
+            yield f"the cancelled order {order} owes {row['due_back']} of {money}"
+        return
+    if (row["paid"], row["due_back"]) != (money, 0):
+        yield f"the order {order} has {row['paid']} of {money} paid and owes {row['due_back']}"
+    waits = row["payment_method"] == "manual_transfer" and money < row["total"]
+    if row["status"] != ("awaiting_payment" if waits else "confirmed"):
+        yield f"the order {order} is {row['status']} with {money} of {row['total']} paid"

@@ -18,7 +18,7 @@ from rich.console import Console
 
 from benchmarks import machine
 from benchmarks.grounds import GroundsFailed, forget_environment, temporary_home
-from benchmarks.prove import contention, report, retries
+from benchmarks.prove import contention, crashes, report, retries
 from benchmarks.prove import plan as plans
 from benchmarks.prove.market import Unusable
 from benchmarks.prove.outcome import Outcome, Proof
@@ -31,7 +31,11 @@ from ishop.settings import Settings
 WIDTH: Final = 160
 STOPPED: Final = 130
 
-PROOFS: Final[Mapping[str, Proof]] = {"contention": contention.prove, "retries": retries.prove}
+PROOFS: Final[Mapping[str, Proof]] = {
+    "contention": contention.prove,
+    "retries": retries.prove,
+    "crashes": crashes.prove,
+}
 """In the order in which they run."""
 
 console = Console()

@@ -10,7 +10,7 @@ import pytest
 from benchmarks.faults.drill import KILLS, Plan, drill
 from benchmarks.faults.parts import IN_ONE_PROCESS, POSTGRES, PROCESSES, SERVICES
 from benchmarks.faults.traffic import BROKEN_OFF, CUT, Failure, Traffic, Write
-from benchmarks.faults.verdict import Fault, batches_broken, errors_unexplained, orders_broken
+from benchmarks.faults.verdict import Fault, batches_broken, errors_unexplained, money_broken, orders_broken
 from tests.ishop.homes import temporary_home
 
 UNAVAILABLE = "503 unavailable"
@@ -18,7 +18,12 @@ SENT: Any = {"lines": [{"sku_id": "a"}, {"sku_id": "b"}]}
 ROW: Any = {
     "id": "1", "status": "confirmed", "address": "Jl. Uji order-0", "skus": ["a", "b"], "reserved": 2, "held": 2,
 }  # fmt: skip
-
+CHANGE: Any = {"sku_id": "a", "delta": 1}
+MOVED: Any = {"device_id": "batch-0", "sku_id": "a", "on_hand_change": 1}
+PAID: Any = {
+    "id": "1", "status": "confirmed", "payment_method": "manual_transfer", "paid": 9, "total": 9, "due_back": 0,
+    "references": ["payment-0"], "amounts": [9],
+}  # fmt: skip
 
 RESTARTS = ((POSTGRES, signal.SIGINT), (POSTGRES, signal.SIGQUIT))
 """PostgreSQL's fast and its immediate shutdown."""
@@ -88,7 +93,7 @@ class TestData:
         ("rows", "says"),
         [
             ([], "order-0 was accepted and is not there"),
-            ([ROW, ROW | {"id": "2"}], "order-0 is there 2 times"),
+            ([ROW, ROW | {"id": "2"}], "order-0 is there more than once (2 times)"),
             ([ROW | {"id": "2"}], "order-0 has another id than its answer said"),
             ([ROW, ROW | {"address": "Jl. Uji order-1"}], "order-1 was never sent"),
             ([ROW | {"skus": ["a"]}], "order-0 has other lines than were sent"),
@@ -110,14 +115,58 @@ class TestData:
         ("status", "sequences", "says"),
         [
             (200, [0], ["batch-0 was accepted and 1 of 2 rows are there"]),
-            (200, [0, 1, 1], ["row 1 of batch-0 was taken 2 times", "batch-0 was accepted and 3 of 2 rows are there"]),
+            (
+                200,
+                [0, 1, 1],
+                [
+                    "row 1 of batch-0 was taken more than once (2 times)",
+                    "batch-0 was accepted and 3 of 2 rows are there",
+                ],
+            ),
             (None, [0], ["batch-0 is there by half"]),
+            (200, [], ["batch-0 was accepted and is not there"]),
             (None, [], []),
             (200, [0, 1], []),
         ],
     )
     async def test_batches(self, status: int | None, sequences: list[int], says: list[str]) -> None:
         traffic = await self.journal()
-        traffic.batches["batch-0"] = Write("batch", "batch-0", [{"sequence": 0}, {"sequence": 1}], status)
-        rows = [{"device_id": "batch-0", "sequence": sequence} for sequence in sequences]
+        traffic.batches["batch-0"] = Write(
+            "stock batch", "batch-0", [CHANGE | {"sequence": place} for place in (0, 1)], status
+        )
+        rows = [MOVED | {"sequence": sequence} for sequence in sequences]
         assert list(batches_broken(traffic, rows)) == says
+
+    async def test_a_change_of_another_stock_than_was_sent_is_seen(self) -> None:
+        traffic = await self.journal()
+        traffic.batches["batch-0"] = Write("delta", "batch-0", [CHANGE | {"sequence": 0}], 200)
+        rows = [MOVED | {"sequence": 0, "on_hand_change": 2}, MOVED | {"sequence": 0, "device_id": "batch-7"}]
+        assert list(batches_broken(traffic, rows)) == [
+            "batch-7 was never sent",
+            "row 0 of batch-0 changed another stock than was sent",
+        ]
+
+    @pytest.mark.parametrize(
+        ("changed", "says"),
+        [
+            ({}, []),
+            ({"status": "cancelled", "due_back": 9}, []),
+            (
+                {"references": [], "amounts": [], "paid": 0, "status": "awaiting_payment"},
+                ["payment-0 was accepted and is not there"],
+            ),
+            ({"references": ["payment-0", "payment-1"]}, ["the order 1 is paid more than once (2 payments)"]),
+            (
+                {"references": ["payment-1"]},
+                ["payment-0 was accepted and is not there", "the order 1 has a payment that was never sent"],
+            ),
+            ({"amounts": [8], "paid": 8, "total": 8}, ["payment-0 is booked with another amount"]),
+            ({"status": "cancelled"}, ["the cancelled order 1 owes 0 of 9"]),
+            ({"paid": 18}, ["the order 1 has 18 of 9 paid and owes 0"]),
+            ({"status": "awaiting_payment"}, ["the order 1 is awaiting_payment with 9 of 9 paid"]),
+        ],
+    )
+    async def test_money(self, changed: dict[str, Any], says: list[str]) -> None:
+        traffic = await self.journal()
+        traffic.payments["1"] = Write("payment", "payment-0", {"amount": {"amount": 9}}, 201)
+        assert list(money_broken(traffic, [PAID | changed])) == says
