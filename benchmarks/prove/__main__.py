@@ -18,7 +18,7 @@ from rich.console import Console
 
 from benchmarks import machine
 from benchmarks.grounds import GroundsFailed, forget_environment, temporary_home
-from benchmarks.prove import contention, crashes, index, report, retries
+from benchmarks.prove import contention, crashes, index, report, retries, strangers
 from benchmarks.prove import plan as plans
 from benchmarks.prove.market import Unusable
 from benchmarks.prove.outcome import Outcome, Proof
@@ -36,6 +36,7 @@ PROOFS: Final[Mapping[str, Proof]] = {
     "retries": retries.prove,
     "crashes": crashes.prove,
     "index": index.prove,
+    "strangers": strangers.prove,
 }
 """In the order in which they run."""
 

@@ -27,7 +27,8 @@ from schemathesis.core.failures import FailureGroup
 from schemathesis.core.result import Ok
 from starlette.responses import Response
 
-from tests.attack.scene import ANONYMOUS, CALLERS, Scene
+from benchmarks.prove.scene import ANONYMOUS, CALLERS
+from tests.attack.scene import Scene
 from tests.attack.served import served, served_application
 
 EXAMPLES: Final = int(os.environ.get("ATTACK_EXAMPLES", "6"))

@@ -11,13 +11,13 @@ from uuid import uuid4
 
 import pytest
 
+from benchmarks.prove.scene import ANONYMOUS, CALLERS, OFFICE_CHANGES, OFFICE_READS, OFFICERS, PUBLIC
 from gateway.routes import ROUTES, Route
 from tests.attack.bodies import DOCUMENT, example_body
-from tests.attack.scene import ADMIN, ANONYMOUS, CALLERS, OFFICE, PUBLIC, Scene
+from tests.attack.scene import Scene
 from tests.e2e.test_access import Scene as Fingerprinter
 
 VARIABLES: Final = re.compile(r"\{(\w+)\}")
-OFFICERS: Final = (OFFICE, ADMIN)
 
 OWN: Final = [
     route
@@ -25,28 +25,6 @@ OWN: Final = [
     if VARIABLES.search(route.path) and DOCUMENT["paths"][route.path][route.method.lower()].get("security")
 ]
 """The routes that name an object which is somebody's."""
-OFFICE_READS: Final = frozenset(
-    {
-        "/v1/orders/{order_id}",
-        "/v1/bulk-orders/{order_id}",
-        "/v1/stock/{sku_id}",
-        "/v1/stock/{sku_id}/movements",
-        "/v1/vendors/{vendor}/members",
-        "/v1/organizations/{organization_id}/members",
-        "/v1/vendors/{vendor}/invitations",
-        "/v1/organizations/{organization_id}/invitations",
-    }
-)
-"""What the office reads of others."""
-OFFICE_CHANGES: Final = frozenset(
-    {
-        "/v1/orders/{order_id}/payments",
-        "/v1/vendors/{vendor}/members/{user_id}",
-        "/v1/organizations/{organization_id}/members/{user_id}",
-        "/v1/vendors/{vendor}/invitations/{invitation_id}",
-        "/v1/organizations/{organization_id}/invitations/{invitation_id}",
-    }
-)
 NOBODYS: Final = str(uuid4())
 
 

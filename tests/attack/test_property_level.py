@@ -9,9 +9,10 @@ from uuid import uuid4
 
 import pytest
 
+from benchmarks.prove.scene import BUYER, CALLERS, HOTEL, OFFICE, OTHER_SELLER, SELLER, SHIP_TO
 from gateway.routes import ROUTES, Route
 from tests.attack.bodies import example_body, json_operations
-from tests.attack.scene import BUYER, CALLERS, HOTEL, OFFICE, OTHER_SELLER, SELLER, SHIP_TO, Scene
+from tests.attack.scene import Scene
 
 COVETED: Final[dict[str, Any]] = {
     "id": str(uuid4()),

@@ -9,10 +9,11 @@ from uuid import uuid4
 
 import pytest
 
+from benchmarks.prove.scene import BUYER, HOTEL, OFFICE, SELLER
 from gateway.routes import ROUTES
 from ishop.pagination import MAX_LIMIT
 from tests.attack.bodies import DOCUMENT, json_operations
-from tests.attack.scene import BUYER, HOTEL, OFFICE, SELLER, Scene
+from tests.attack.scene import Scene
 
 LISTS: Final = [
     path

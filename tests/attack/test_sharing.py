@@ -6,8 +6,9 @@ from uuid import uuid4
 
 import pytest
 
+from benchmarks.prove.scene import ANONYMOUS, BUYER, CALLERS, HOTEL, OFFICE, SELLER
 from tests.attack.bodies import DOCUMENT
-from tests.attack.scene import ANONYMOUS, BUYER, CALLERS, HOTEL, OFFICE, SELLER, Scene
+from tests.attack.scene import Scene
 from tests.attack.test_resources import in_scene
 
 READS: Final = {path: operations["get"] for path, operations in DOCUMENT["paths"].items() if "get" in operations}

@@ -10,9 +10,10 @@ from typing import Final
 
 import pytest
 
+from benchmarks.prove.scene import BUYER
 from gateway.routes import ROUTES
 from tests.attack.bodies import DOCUMENT
-from tests.attack.scene import BUYER, Scene
+from tests.attack.scene import Scene
 from tests.attack.served import served
 
 HIDDEN: Final = b"GET /v1/me HTTP/1.1\r\nHost: market\r\n\r\n"

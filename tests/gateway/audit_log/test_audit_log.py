@@ -9,8 +9,8 @@ import asyncpg
 import pytest
 from httpx import AsyncClient
 
+from benchmarks.prove.scene import SHIP_TO
 from ishop.settings import Role
-from tests.attack.scene import SHIP_TO
 from tests.markets import TestMarket
 
 
