@@ -15,6 +15,7 @@ from typing import Final
 
 import aiohttp
 import asyncpg
+from pydantic import SecretStr
 
 from benchmarks.grounds import ISHOP, STOP_STEPS, GroundsFailed, run_program, start_program
 from demo.accounts import create_accounts
@@ -191,6 +192,7 @@ async def opened(
             server = EmbeddedMeilisearch(home, secrets.meili_key, progress=lambda _: None)
             search = await servers.enter_async_context(server)
             environment |= {"MEILI_URL": search.url, "MEILI_MASTER_KEY": secrets.meili_key}
+            local = local.model_copy(update={"meili_url": search.url, "meili_key": SecretStr(secrets.meili_key)})
         parts = Parts(postgres, search, local, home.parent, environment, http, ports)
         with _ended(parts):
             for part in reversed(processes):  # The gateway first: none may need another to start.

@@ -17,7 +17,7 @@ import aiohttp
 
 from benchmarks.faults import traffic as wanted
 from benchmarks.faults.drill import work_left
-from benchmarks.faults.parts import Parts, opened
+from benchmarks.faults.parts import opened
 from benchmarks.faults.traffic import Traffic, Write, placing, reading
 from benchmarks.faults.verdict import DOUBLED, LOST, data_broken, errors_unexplained
 from benchmarks.grounds import GroundsFailed
@@ -55,19 +55,17 @@ async def prove(plan: Plan, home: Path, say: Say) -> Outcome:
         calm = time.monotonic()
         broken = [*errors_unexplained(traffic, storm.faults), *await work_left(parts.database, BACKLOG_SECONDS)]
         drained = time.monotonic() - calm
-        broken += await kept(parts, traffic)
+        broken += await kept(parts.database, traffic)
+        try:
+            await parts.doctor()
+        except GroundsFailed as error:
+            broken.append(f"ishop doctor: {error}")
     return Outcome(NAME, TITLE, time.monotonic() - began, _figures(traffic, storm, drained, broken), broken)
 
 
-async def kept(parts: Parts, traffic: Traffic) -> list[str]:
-    """What tables, API, repeated requests and `ishop doctor` say otherwise than the journal."""
-    broken = await data_broken(parts.database, traffic)
-    broken += await api_broken(traffic)
-    try:
-        await parts.doctor()
-    except GroundsFailed as error:
-        broken.append(f"ishop doctor: {error}")
-    return broken
+async def kept(database: str, traffic: Traffic) -> list[str]:
+    """What the tables, the API and the same requests sent again say otherwise than the journal."""
+    return [*await data_broken(database, traffic), *await api_broken(traffic)]
 
 
 async def api_broken(traffic: Traffic) -> list[str]:

@@ -11,10 +11,9 @@ from typing import Any, Final
 
 import asyncpg
 
-from benchmarks.faults.parts import Parts
 from benchmarks.faults.traffic import CONSUMER, SECOND_VENDOR, SHIP_TO, TRY_AGAIN_SECONDS, VENDOR, Call, Traffic
 from benchmarks.grounds import GroundsFailed
-from ishop.settings import Role
+from ishop.settings import Role, Settings
 
 HANDS: Final = 6
 SETTLED_SECONDS: Final = 300.0
@@ -64,11 +63,19 @@ class Product:
     certificates: Sequence[str]
 
 
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """The market under proof: how its services reach its tables and Meilisearch, and its tables as the superuser."""
+
+    settings: Settings
+    database: str
+
+
 @dataclass
 class Hand:
     """Changes products of vendors that no other hand touches, one after the other, each until it is accepted."""
 
-    parts: Parts
+    ground: Ground
     traffic: Traffic
     number: int
     products: Sequence[Product]
@@ -179,7 +186,7 @@ class Hand:
         until = time.monotonic() + SETTLED_SECONDS
         while True:
             try:
-                connection = await asyncpg.connect(self.parts.settings.database_dsn(role), timeout=5)
+                connection = await asyncpg.connect(self.ground.settings.database_dsn(role), timeout=5)
                 try:
                     async with connection.transaction():
                         for statement, values in statements:
@@ -194,9 +201,9 @@ class Hand:
                 return
 
 
-async def hands(parts: Parts, traffic: Traffic, random: Random) -> list[Hand]:
+async def hands(ground: Ground, traffic: Traffic, seed: int | None = None) -> list[Hand]:
     """Hands that share out all vendors; the first two have those that somebody signs in for."""
-    connection = await asyncpg.connect(parts.database)
+    connection = await asyncpg.connect(ground.database)
     try:
         rows = await connection.fetch(OWNED)
     finally:
@@ -209,12 +216,12 @@ async def hands(parts: Parts, traffic: Traffic, random: Random) -> list[Hand]:
     shares += [others[place :: HANDS - len(accounts)] for place in range(HANDS - len(accounts))]
     return [
         Hand(
-            parts,
+            ground,
             traffic,
             number,
             [product for product in products if product.vendor in share],
             accounts[number] if number < len(accounts) else None,
-            Random(random.random()),  # noqa: S311 - it decides which change comes next.
+            Random(None if seed is None else seed + number),  # noqa: S311 - it decides which change comes next.
         )
         for number, share in enumerate(shares)
     ]

@@ -12,19 +12,19 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from random import Random
 from typing import Any, Final
 
 import aiohttp
 import asyncpg
 
 from benchmarks.faults.drill import work_left
-from benchmarks.faults.parts import MEILISEARCH, POSTGRES, WORKER, Parts, opened
+from benchmarks.faults.parts import MEILISEARCH, POSTGRES, WORKER, opened
 from benchmarks.faults.traffic import Call, Traffic
 from benchmarks.faults.verdict import errors_unexplained
 from benchmarks.grounds import GroundsFailed
 from benchmarks.prove import indexed
-from benchmarks.prove.hands import LOST, Hand, Product, hands
+from benchmarks.prove import plan as plans
+from benchmarks.prove.hands import LOST, Ground, Hand, Product, hands
 from benchmarks.prove.outcome import Outcome, Say
 from benchmarks.prove.plan import Plan
 from benchmarks.prove.storm import Storm
@@ -41,7 +41,7 @@ LEAST_WATCHED, WATCHED_SHARE = 12, 0.02
 WATCHED_IN_STORM: Final = 0.03
 PACE_SECONDS: Final = 0.1
 """The longest pause between two changes of a hand."""
-CALM_SECONDS: Final = 5.0
+CALM_SECONDS, CALM_SECONDS_QUICK = 5.0, 1.0
 LOOK_SECONDS: Final = 0.02
 SEEN_WITHIN_SECONDS: Final = 120.0
 BACKLOG_SECONDS: Final = 300.0
@@ -72,18 +72,20 @@ async def prove(plan: Plan, home: Path, say: Say) -> Outcome:
     ):
         traffic = Traffic(parts.url, http, 1, give_up_seconds=SEEN_WITHIN_SECONDS)
         await traffic.sign_in()
-        workers = await hands(parts, traffic, Random())  # noqa: S311 - what changes when is no secret.
+        ground = Ground(parts.settings, parts.database)
+        workers = await hands(ground, traffic)
         calm, stormy = Watch(), Watch()
         watched = max(LEAST_WATCHED, round(plan.index_changes * WATCHED_SHARE))
-        await asyncio.gather(*(_calmly(hand, -(-watched // len(workers)), calm) for hand in workers))
+        await asyncio.gather(*(calmly(hand, -(-watched // len(workers)), calm) for hand in workers))
         say(f"{len(calm.search)} changes seen after {percentile(calm.search, 0.5):.2f} s at the median")
         victims = [part for part in (WORKER, MEILISEARCH, POSTGRES, "catalog") if part in parts.all]
-        storm, done, stop = Storm(parts, say, victims, CALM_SECONDS), asyncio.Event(), asyncio.Event()
+        pause = CALM_SECONDS_QUICK if plan.name == plans.QUICK.name else CALM_SECONDS
+        storm, done, stop = Storm(parts, say, victims, pause), asyncio.Event(), asyncio.Event()
         each = -(-(plan.index_changes - watched) // len(workers))
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(traffic.stay_signed_in(stop))
             raging = tasks.create_task(storm.rage(len(victims), also_while=done))
-            await asyncio.gather(*(_stormily(hand, each, stormy) for hand in workers))
+            await asyncio.gather(*(stormily(hand, each, stormy) for hand in workers))
             done.set()
             await raging
             stop.set()
@@ -91,7 +93,7 @@ async def prove(plan: Plan, home: Path, say: Say) -> Outcome:
         before = time.monotonic()
         broken = [*errors_unexplained(traffic, storm.faults), *await work_left(parts.database, BACKLOG_SECONDS)]
         drained = time.monotonic() - before
-        broken += [*calm.unseen, *stormy.unseen, *await compared(parts, traffic)]
+        broken += [*calm.unseen, *stormy.unseen, *await compared(ground, traffic)]
     changed = sum((Counter(hand.changed) for hand in workers), Counter())
     figures: dict[str, int | float | str] = {
         "engines": "Meilisearch, PostgreSQL" if meilisearch else "PostgreSQL (no Meilisearch found)",
@@ -108,17 +110,17 @@ async def prove(plan: Plan, home: Path, say: Say) -> Outcome:
     return Outcome(NAME, TITLE, time.monotonic() - began, figures, broken)
 
 
-async def compared(parts: Parts, traffic: Traffic) -> list[str]:
+async def compared(ground: Ground, traffic: Traffic) -> list[str]:
     """How the indexes and what the API shows of them are not what the tables of truth say."""
     await asyncio.sleep(CACHED_SECONDS)
-    connection = await asyncpg.connect(parts.database)
+    connection = await asyncpg.connect(ground.database)
     try:
         wanted = await indexed.truth(connection)
         broken = [*indexed.differences("the index of PostgreSQL", wanted, await indexed.stored(connection))]
     finally:
         await connection.close()
-    if parts.meilisearch is not None:
-        found = await _all_documents(parts)
+    if ground.settings.meili_url is not None:
+        found = await _all_documents(ground, traffic)
         broken += indexed.differences("the index of Meilisearch", wanted, indexed.documents(found))
     visible = {product: indexed.to_be_shown(item) for product, item in wanted.items() if item.visible}
     broken += _shown_otherwise("the list of products", visible, await _listed(traffic))
@@ -127,13 +129,15 @@ async def compared(parts: Parts, traffic: Traffic) -> list[str]:
     return broken
 
 
-async def _calmly(hand: Hand, count: int, watch: Watch) -> None:
+async def calmly(hand: Hand, count: int, watch: Watch) -> None:
+    """Make so many changes that can be seen, each when the one before is seen."""
     while count > 0:
         kind, product = hand.choose()
         count -= await _watched(hand, kind, product, watch, both=True)
 
 
-async def _stormily(hand: Hand, count: int, watch: Watch) -> None:
+async def stormily(hand: Hand, count: int, watch: Watch) -> None:
+    """Make so many changes without waiting, and watch a few of them."""
     async with asyncio.TaskGroup() as watches:
         for _ in range(count):
             await asyncio.sleep(hand.random.uniform(0, PACE_SECONDS))
@@ -186,7 +190,7 @@ async def _expected(hand: Hand, product: Product) -> tuple[Any, ...] | None:
     until = time.monotonic() + SEEN_WITHIN_SECONDS
     while True:
         try:
-            connection = await asyncpg.connect(hand.parts.database, timeout=5)
+            connection = await asyncpg.connect(hand.ground.database, timeout=5)
             try:
                 item = (await indexed.truth(connection, [product.id])).get(product.id)
             finally:
@@ -199,13 +203,13 @@ async def _expected(hand: Hand, product: Product) -> tuple[Any, ...] | None:
             return indexed.to_be_shown(item) if item is not None and item.visible else None
 
 
-async def _all_documents(parts: Parts) -> list[Mapping[str, Any]]:
+async def _all_documents(ground: Ground, traffic: Traffic) -> list[Mapping[str, Any]]:
     """Every document of the index, from Meilisearch itself."""
-    if parts.meilisearch is None:
-        return []
-    url = f"{parts.meilisearch.url}/indexes/{parts.settings.database_name}_products/documents?limit={ALL_DOCUMENTS}"
-    headers = {"Authorization": f"Bearer {parts.environment['MEILI_MASTER_KEY']}"}
-    async with parts.http.get(url, headers=headers) as answer:
+    settings = ground.settings
+    url = f"{settings.meili_url}/indexes/{settings.database_name}_products/documents?limit={ALL_DOCUMENTS}"
+    key = settings.meili_key.get_secret_value() if settings.meili_key else ""
+    async with traffic.http.get(url, headers={"Authorization": f"Bearer {key}"}) as answer:
+        answer.raise_for_status()
         found: list[Mapping[str, Any]] = (await answer.json())["results"]
         return found
 

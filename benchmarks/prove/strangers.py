@@ -32,7 +32,7 @@ from ishop.market import assemble
 
 NAME: Final = "strangers"
 TITLE: Final = "Nobody reads or changes what is not theirs"
-OWNERS_QUICK: Final = 2
+OWNERS_QUICK: Final = 1
 """Of how many owners a caller tries the objects in a quick run; in a full one of all."""
 REFUSED: Final = frozenset({403, 404})
 NAMED: Final = {"organization_id": "organization_id", "vendor_id": "vendor", "vendor": "vendor"}
@@ -111,14 +111,14 @@ async def prove(plan: Plan, home: Path, say: Say) -> Outcome:
     return Outcome(NAME, TITLE, time.monotonic() - began, figures, rounds.broken)
 
 
-async def look(gateway: ASGIApp, dsn: str, say: Say, *, owners: int | None) -> Rounds:
-    """All rounds against this gateway, whose tables are at `dsn`."""
+async def look(gateway: ASGIApp, dsn: str, say: Say, *, owners: int | None = None, under: str = "/") -> Rounds:
+    """All rounds of the routes `under` a path, against this gateway, whose tables are at `dsn`."""
     async with AsyncExitStack() as closing:
         cast = await assembled(gateway, dsn, closing)
         connection = await asyncpg.connect(dsn)
         closing.push_async_callback(connection.close)
         document = (await cast.clients[ANONYMOUS].get("/openapi.json")).json()
-        every = list(operations(document))
+        every = [operation for operation in operations(document) if operation.path.startswith(under)]
         rounds = Rounds(cast, connection, owners)
         await _named(rounds, every)
         say(f"{rounds.requests} requests for objects of others")
