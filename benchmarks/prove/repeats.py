@@ -205,7 +205,7 @@ class Repeater:
 
     def _tell(self, manner: Manner) -> None:
         self.told["sends"] += 1
-        self.told[manner] += 1
+        self.told[manner.value] += 1
 
     async def _send(self, write: Write, manner: Manner) -> Got | None:
         self._tell(manner)

@@ -53,4 +53,15 @@ class Trigger:
         await connection.execute(TRIGGER.format(table=self.table, when=self.when, body=self.body))
 
 
-Bug = Mutation | Trigger
+@dataclass(frozen=True)
+class Statement:
+    """Something else that goes wrong."""
+
+    sql: str
+
+    async def plant(self, connection: asyncpg.Connection) -> None:
+        """Do it."""
+        await connection.execute(self.sql)
+
+
+Bug = Mutation | Trigger | Statement

@@ -5,7 +5,7 @@ import pytest
 
 from benchmarks.prove.contention import contend
 from benchmarks.prove.market import Market
-from tests.prove.planted import Bug, Mutation, Trigger
+from tests.prove.planted import Bug, Mutation, Statement, Trigger
 
 ATTEMPTS, SKUS = 250, 30
 NO_LAST_LINE = "ALTER TABLE vendors.stock DROP CONSTRAINT ck_stock_reserved"
@@ -52,6 +52,19 @@ EXPIRED_THOUGH_PAID = Trigger(
     "BEFORE UPDATE",
     "IF NEW.status = 'confirmed' THEN NEW.status = 'expired'; END IF; RETURN NEW;",
 )
+REFUSED_FOR_NOTHING = Mutation(
+    "vendors", "reserve_v%", ((r"on_hand - s\.reserved < w\.quantity", "on_hand - s.reserved < w.quantity + 20"),)
+)
+ORDER_GONE = Trigger(
+    "orders.orders",
+    "BEFORE INSERT",
+    "NEW.ship_to = jsonb_set(NEW.ship_to, '{address}', to_jsonb('Jl. Uji another'::text)); RETURN NEW;",
+)
+SHORTFALL_MADE_UP = Trigger("vendors.stock", "BEFORE UPDATE", "NEW.shortfall = NEW.shortfall + 1; RETURN NEW;")
+ORDER_HIDDEN = Statement(
+    "ALTER TABLE orders.orders ENABLE ROW LEVEL SECURITY; "
+    "CREATE POLICY planted ON orders.orders USING (created_at > now() - interval '2 seconds') WITH CHECK (true)"
+)
 
 
 async def test_a_healthy_market_sells_only_what_is_there(proved: Market) -> None:
@@ -73,9 +86,12 @@ async def test_a_healthy_market_sells_only_what_is_there(proved: Market) -> None
         pytest.param(KEPT_WHAT_WAS_CANCELLED, "gave nothing back", id="cancelled and kept"),
         pytest.param(MOVEMENT_LOST, "is not the sum of its movements", id="movement lost"),
         pytest.param(LINE_LOST, "has other lines than were sent", id="line lost"),
-        pytest.param(
-            REJECTED_BY_NOBODY, "a vendor order is cancelled, which nobody was told", id="cancelled by nobody"
-        ),
+        pytest.param(REJECTED_BY_NOBODY, "is cancelled, which nobody was told", id="cancelled by nobody"),
+        pytest.param(EXPIRED_THOUGH_PAID, "expired after it was paid", id="expired though paid"),
+        pytest.param(REFUSED_FOR_NOTHING, "was refused for want of what is there", id="refused for nothing"),
+        pytest.param(ORDER_GONE, "was accepted and is there 0 times", id="order gone"),
+        pytest.param(SHORTFALL_MADE_UP, "a sku has a shortfall of", id="shortfall made up"),
+        pytest.param(ORDER_HIDDEN, "the lists show", id="order hidden"),
     ],
 )
 async def test_a_planted_bug_breaks_the_proof_and_is_named(proved: Market, bug: Bug, named: str) -> None:
