@@ -7,7 +7,7 @@ to make anew, and everything else is repeated as it was sent.
 
 import secrets
 import string
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -19,6 +19,9 @@ from sqlalchemy import event
 from ishop.market import Market
 
 DOCUMENT_STARTS: Final = ("{", "[")
+Fetch = Callable[..., Awaitable[list[asyncpg.Record]]]
+KEYS: Final = "identity.verify_keys_v1"
+"""A look at the keys that tokens are checked with, which is due now and then, belongs to no request."""
 LETTERS: Final = (string.digits, string.ascii_lowercase, string.ascii_uppercase)
 
 
@@ -32,7 +35,7 @@ class Statement:
 
 @contextmanager
 def listening(market: Market) -> Iterator[list[Statement]]:
-    """Collects what the services of this process send to PostgreSQL; BEGIN and COMMIT are not among it."""
+    """Collects what the services of this process send to PostgreSQL on both their ways, without BEGIN and COMMIT."""
     heard: list[Statement] = []
 
     def note(_connection: Any, _cursor: Any, sql: str, values: Any, _context: Any, many: bool) -> None:
@@ -40,14 +43,24 @@ def listening(market: Market) -> Iterator[list[Statement]]:
             raise NotImplementedError(f"This statement is sent with many sets of parameters: {sql}")
         heard.append(Statement(sql, tuple(values)))
 
-    engines = [app.state.database.engine.sync_engine for app in market.services.values()]
-    for engine in engines:
-        event.listen(engine, "before_cursor_execute", note)
+    def noting(fetch_rows: Fetch) -> Fetch:
+        async def noted(sql: str, *values: object) -> list[asyncpg.Record]:
+            if KEYS not in sql:
+                heard.append(Statement(sql, values))
+            return await fetch_rows(sql, *values)
+
+        return noted
+
+    databases: list[Any] = [app.state.database for app in market.services.values()]
+    for database in databases:
+        event.listen(database.engine.sync_engine, "before_cursor_execute", note)
+        database.fetch_rows = noting(database.fetch_rows)
     try:
         yield heard
     finally:
-        for engine in engines:
-            event.remove(engine, "before_cursor_execute", note)
+        for database in databases:
+            event.remove(database.engine.sync_engine, "before_cursor_execute", note)
+            del database.fetch_rows
 
 
 class Replay:

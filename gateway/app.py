@@ -5,6 +5,7 @@ import re
 import time
 import urllib.parse
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -23,7 +24,7 @@ from gateway.identity.app import create_app as create_identity
 from gateway.over_http import OverHttp
 from gateway.pages import HEALTH, Page, Pages
 from gateway.proxies import Proxies
-from gateway.public_cache import Flight, PublicCache
+from gateway.public_cache import Flight, Key, PublicCache
 from gateway.rate_limits import ADDRESS, ANONYMOUS, PRINCIPAL, RateLimits, subject_of_address
 from gateway.routes import IDENTITY, ROUTES, Route, RouteClass, RouteTable
 from gateway.upstreams import InProcess, Upstream
@@ -100,47 +101,13 @@ class Gateway:
             self.on_shutdown.append(self._limits.close)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            await self._serve(scope, receive, send)
-        elif scope["type"] == "lifespan":
-            await self._live(receive, send)
-        else:
-            await send({"type": "websocket.close", "code": 1000})
-
-    async def document(self) -> dict[str, Any]:
-        """The OpenAPI document of everything behind this door."""
-        documents = {name: await upstream.document() for name, upstream in self._upstreams.items()}
-        try:
-            return gateway_document(documents, self._routes)
-        except ValueError as error:
-            # Services of another version than the gateway's, while they are being exchanged one by one.
-            log.exception("the documents of the services do not fit together")
-            raise Unavailable from error
-
-    async def close(self) -> None:
-        """Give back what was opened to reach the services, and what they hold in this process."""
-        for close in self.on_shutdown:
-            await close()
-
-    def _new_id(self) -> str:
-        return f"{self._random.getrandbits(128):032x}"
-
-    async def _live(self, receive: Receive, send: Send) -> None:
-        while True:
-            message = await receive()
-            if message["type"] == "lifespan.startup":
-                await send({"type": "lifespan.startup.complete"})
-            elif message["type"] == "lifespan.shutdown":
-                await self.close()
-                await send({"type": "lifespan.shutdown.complete"})
-                return
-
-    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._meet(scope, receive, send)
+            return
         started = time.perf_counter()
         incoming = Incoming(scope["headers"], self._new_id)
         in_request = request_id.set(incoming.request_id)
-        added = [(b"x-request-id", incoming.request_id.encode()), *self._added]
-        added += self._cors.headers(incoming.text(b"origin"))
+        added = [incoming.named, *self._added, *self._cors.headers(incoming.text(b"origin"))]
         exchange = Exchange(scope, receive, send, incoming, added)
         try:
             if tracing.tracer is None:
@@ -168,6 +135,38 @@ class Gateway:
                 )
             request_id.reset(in_request)
 
+    async def document(self) -> dict[str, Any]:
+        """The OpenAPI document of everything behind this door."""
+        documents = {name: await upstream.document() for name, upstream in self._upstreams.items()}
+        try:
+            return gateway_document(documents, self._routes)
+        except ValueError as error:
+            # Services of another version than the gateway's, while they are being exchanged one by one.
+            log.exception("the documents of the services do not fit together")
+            raise Unavailable from error
+
+    async def close(self) -> None:
+        """Give back what was opened to reach the services, and what they hold in this process."""
+        for close in self.on_shutdown:
+            await close()
+
+    def _new_id(self) -> str:
+        return f"{self._random.getrandbits(128):032x}"
+
+    async def _meet(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """What is no request: the server's beginning and end, and WebSockets, which are not spoken."""
+        if scope["type"] != "lifespan":
+            await send({"type": "websocket.close", "code": 1000})
+            return
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                await send({"type": "lifespan.startup.complete"})
+            elif message["type"] == "lifespan.shutdown":
+                await self.close()
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
     async def _trace(self, tracer: tracing.Tracer, exchange: Exchange) -> None:
         """Answer in a trace of our own, which the trace that the caller names is only linked to."""
         incoming, method = exchange.incoming, known_method(exchange.scope["method"])
@@ -190,7 +189,7 @@ class Gateway:
             raise MalformedRequest(reason=incoming.fault)
         exchange.address, exchange.scheme = self._proxies.client_of(scope)
         page = self._pages.find(path)
-        if await self._turned_away(exchange, path, page):
+        if (self._https_only or scope["method"] == "OPTIONS") and await self._turned_away(exchange, path, page):
             return
         if page is not None:
             await self._show(exchange, path, page)
@@ -201,9 +200,11 @@ class Gateway:
             if deprecation.concerns(scope["query_string"]):
                 exchange.added.extend(deprecation.headers())
                 break
-        await self._admit(exchange, route)
+        if self._limits is not None or incoming.text(b"authorization") is not None:
+            await self._admit(exchange, route)
         if route.public and self._cache is not None and not incoming.has_body():
-            answer = await self._public_answer(self._cache, exchange, route, path)
+            key = (path, scope["query_string"], language_of(incoming.text(b"accept-language")))
+            answer = self._cache.find(key) or await self._cache.ask(key, partial(self._ask, exchange, route, key))
             if answer is not None:
                 await exchange.give(answer)
                 return
@@ -211,25 +212,17 @@ class Gateway:
         await exchange.hold_body()
         await self._have_answered(exchange, route)
 
-    async def _public_answer(self, cache: PublicCache, exchange: Exchange, route: Route, path: str) -> Answer | None:
-        """The answer that anybody gets; None where this caller has to ask for itself.
+    async def _ask(self, exchange: Exchange, route: Route, key: Key, flight: Flight) -> Answer:
+        """What the service answers to everybody.
 
-        The service is told nothing about the caller but the language: what it does not know, it cannot answer by.
+        It is told nothing about the caller but the language: what it does not know, it cannot answer by.
         """
-        language = language_of(exchange.incoming.text(b"accept-language"))
-        key = (path, exchange.scope["query_string"], language)
-        kept = cache.find(key)
-        if kept is not None:
-            return kept
-
-        async def ask(flight: Flight) -> Answer:
-            nobody = Nobody()
-            incoming = Incoming([(b"accept-language", language.encode())], lambda: exchange.incoming.request_id)
-            scope = {**exchange.scope, "method": route.method}
-            await self._have_answered(Exchange(scope, nobody.receive, nobody.send, incoming, []), route, flight.begin)
-            return nobody.answer()
-
-        return await cache.ask(key, ask)
+        _, _, language = key
+        nobody = Nobody()
+        incoming = Incoming([(b"accept-language", language.encode())], lambda: exchange.incoming.request_id)
+        scope = {**exchange.scope, "method": route.method}
+        await self._have_answered(Exchange(scope, nobody.receive, nobody.send, incoming, []), route, flight.begin)
+        return nobody.answer()
 
     async def _have_answered(self, exchange: Exchange, route: Route, begin: Callable[[], None] | None = None) -> None:
         """Wait in line for a place, `begin`, and have the service answer in the time that is left."""
@@ -290,8 +283,8 @@ class Gateway:
         exchange.route = path
         if exchange.scope["method"] not in SAFE_METHODS:
             raise MethodNotAllowed(headers={"Allow": "GET, HEAD"})
-        if path not in HEALTH:
-            await self._count(exchange, RouteClass.READ)
+        if path not in HEALTH and self._limits is not None:
+            await self._count(self._limits, exchange, RouteClass.READ)
         response = await page(exchange.incoming.text(b"accept") or "")
         await response(exchange.scope, exchange.receive, exchange.send)
 
@@ -304,31 +297,30 @@ class Gateway:
         if route.signs_in:
             # Who signs in is nobody yet: an expired token that a client still sends must not keep it from a new one.
             incoming.forget_authorization()
-            await self._count(exchange, route.kind)
+            if self._limits is not None:
+                await self._count(self._limits, exchange, route.kind)
             return
         refusal: Unauthenticated | None = None
-        key = incoming.api_key()
-        try:
-            if key is not None and self._key_tokens is not None:
-                incoming.authorize(await self._key_tokens.token_of(key))
-            exchange.principal = await self._verifier.principal_of(incoming.text(b"authorization"))
-        except Unauthenticated as error:
-            refusal = error
-        await self._count(exchange, route.kind)
+        if incoming.text(b"authorization") is not None:
+            key = incoming.api_key()
+            try:
+                if key is not None and self._key_tokens is not None:
+                    incoming.authorize(await self._key_tokens.token_of(key))
+                exchange.principal = await self._verifier.principal_of(incoming.text(b"authorization"))
+            except Unauthenticated as error:
+                refusal = error
+        if self._limits is not None:
+            await self._count(self._limits, exchange, route.kind)
         if refusal is not None:
             raise refusal
 
-    async def _count(self, exchange: Exchange, kind: RouteClass) -> None:
+    async def _count(self, limits: RateLimits, exchange: Exchange, kind: RouteClass) -> None:
         """Count one call; of somebody who is signed in for the account and for the address that it is used from."""
-        if self._limits is None:
-            return
         subject = subject_of_address(exchange.address)
         if exchange.principal is None:
-            quota = await self._limits.count(ANONYMOUS[kind], subject)
+            quota = await limits.count(ANONYMOUS[kind], subject)
         else:
-            quota = await self._limits.count_all(
-                [(PRINCIPAL[kind], str(exchange.principal.id)), (ADDRESS[kind], subject)]
-            )
+            quota = await limits.count_all([(PRINCIPAL[kind], str(exchange.principal.id)), (ADDRESS[kind], subject)])
         exchange.added.extend(quota.headers())
         if quota.exceeded:
             raise quota.refusal()
@@ -355,7 +347,8 @@ def openapi_document(services: Mapping[str, FastAPI]) -> dict[str, Any]:
 def _raw_path(scope: Scope) -> str:
     """The path as it was sent, escapes and all; raises MalformedRequest for a NUL in the address."""
     raw: bytes = scope.get("raw_path") or scope["path"].encode()
-    if b"%00" in raw or b"\0" in raw or b"%00" in scope["query_string"] or b"\0" in scope["query_string"]:
+    query: bytes = scope["query_string"]
+    if b"%00" in raw or b"\0" in raw or (query and (b"%00" in query or b"\0" in query)):
         raise MalformedRequest(reason="the address holds a NUL byte")
     return raw.decode("latin-1")
 

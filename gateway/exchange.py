@@ -77,7 +77,7 @@ class Incoming:
     because some programs read it as the name with a hyphen. `new_id` names a request whose caller did not.
     """
 
-    __slots__ = ("_read", "fault", "own_id", "passed", "request_id")
+    __slots__ = ("_read", "fault", "named", "own_id", "passed", "request_id")
 
     def __init__(self, headers: Iterable[tuple[bytes, bytes]], new_id: Callable[[], str]) -> None:
         self.passed: Headers = []
@@ -102,10 +102,11 @@ class Incoming:
         if b"transfer-encoding" in self._read and b"content-length" in self._read:
             self.fault = "it has both a Content-Length and a Transfer-Encoding"
         self._drop_connection_options()
-        wished = self._read.get(b"x-request-id", b"")
-        self.own_id = REQUEST_ID.fullmatch(wished) is None
-        self.request_id = new_id() if self.own_id else wished.decode()
-        self.passed.append((b"x-request-id", self.request_id.encode()))
+        wished = self._read.get(b"x-request-id")
+        self.own_id = wished is None or REQUEST_ID.fullmatch(wished) is None
+        self.request_id = new_id() if wished is None or self.own_id else wished.decode()
+        self.named = (b"x-request-id", self.request_id.encode())
+        self.passed.append(self.named)
 
     def text(self, name: bytes) -> str | None:
         """One of the fields in READ; None where the caller sent none."""

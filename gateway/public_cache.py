@@ -61,6 +61,8 @@ class PublicCache:
         self._kept: OrderedDict[Key, Answer] = OrderedDict()
         self._bytes = 0
         self._flights: dict[Key, Flight] = {}
+        self._uncounted_hits = 0
+        """Counted with the next question, which is less than a second away as long as anybody asks."""
         self._hits, self._misses, self._joined = (ASKED.labels(outcome) for outcome in ("hit", "miss", "joined"))
 
     @classmethod
@@ -81,7 +83,7 @@ class PublicCache:
         kept = self._kept.get(key)
         if kept is None or kept.until <= self._clock():
             return None
-        self._hits.inc()
+        self._uncounted_hits += 1
         return kept
 
     async def ask(self, key: Key, service: Callable[[Flight], Awaitable[Answer]]) -> Answer | None:
@@ -100,6 +102,8 @@ class PublicCache:
                 self._joined.inc()
                 return answer
         self._misses.inc()
+        self._hits.inc(self._uncounted_hits)
+        self._uncounted_hits = 0
         started = Flight(self._clock)
         self._flights[key] = started
         started.answer = asyncio.ensure_future(service(started))

@@ -1,5 +1,6 @@
 """The route table: every operation that exists, and which service answers it. What is not here does not exist."""
 
+import functools
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -140,6 +141,9 @@ VARIABLE_PATH: Final = re.compile(r"(?:/[A-Za-z0-9_-]{1,128})+")
 
 Methods = Mapping[str, Route]
 
+PATHS_REMEMBERED: Final = 4096
+"""Of those that a route fits; the same pages are asked for again and again."""
+
 
 @dataclass(slots=True)
 class _Node:
@@ -162,6 +166,7 @@ class RouteTable:
     def __init__(self, routes: Iterable[Route]) -> None:
         self._root = _Node()
         self._fixed_paths: dict[str, Methods] = {}
+        self._walk = functools.lru_cache(maxsize=PATHS_REMEMBERED)(self._find)
         for route in routes:
             node = self._root
             for segment in route.path[1:].split("/"):
@@ -186,7 +191,7 @@ class RouteTable:
         """The methods of a path, as an Allow field lists them. Raises NotFound."""
         return ", ".join(sorted(self._fixed_paths.get(path) or self._walk(path)))
 
-    def _walk(self, path: str) -> Methods:
+    def _find(self, path: str) -> Methods:
         if VARIABLE_PATH.fullmatch(path) is None:
             raise NotFound
         node = self._root

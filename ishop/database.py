@@ -1,8 +1,10 @@
 """Engines, sessions and the declarative base. One role, one pool; one request, one connection."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import functools
+import re
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, nullcontext
 from typing import cast
 
 import asyncpg
@@ -21,6 +23,8 @@ from ishop.telemetry.metrics import PoolState, PoolWait
 POOL_TIMEOUT_SECONDS = 10
 SHARE_OF_READS = 5
 """One of so many connections is never lent to a writer: writers that wait for a lock must not keep readers out."""
+NAMED = re.compile(r"(?<![:\w]):([a-z_][a-z0-9_]*)")
+STATEMENTS_REMEMBERED = 256
 DATABASE_LOST = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 """What asyncpg raises where there is no database to work with; the last where a connection is cut in a conversation."""
 
@@ -37,6 +41,14 @@ class Base(DeclarativeBase):
             "pk": "pk_%(table_name)s",
         }
     )
+
+
+@functools.lru_cache(maxsize=STATEMENTS_REMEMBERED)
+def _numbered(sql: str) -> tuple[str, tuple[str, ...]]:
+    """SQL with `$1` where `:name` stands, and the names by number."""
+    numbers: dict[str, int] = {}
+    numbered = NAMED.sub(lambda named: f"${numbers.setdefault(named[1], len(numbers) + 1)}", sql)
+    return numbered, tuple(numbers)
 
 
 async def _leave_as_it_is(_connection: asyncpg.Connection) -> None:
@@ -111,16 +123,25 @@ class Database:
 
     async def fetch_row(self, sql: str, *values: object) -> asyncpg.Record | None:
         """The row that plain SQL (`$1`) finds, past SQLAlchemy: for public pages, where that was half the cost."""
+        rows = await self.fetch_rows(sql, *values)
+        return rows[0] if rows else None
+
+    async def fetch_rows(self, sql: str, *values: object) -> list[asyncpg.Record]:
+        """The rows that plain SQL finds, past SQLAlchemy."""
         pool = await self._plain_pool()
         with self._plain_wait.measured():
             connection = await pool.acquire(timeout=POOL_TIMEOUT_SECONDS)
         try:
-            if tracing.tracer is None:
-                return await connection.fetchrow(sql, *values)
-            with tracing.tracer.statement(self.service, sql):
-                return await connection.fetchrow(sql, *values)
+            with nullcontext() if tracing.tracer is None else tracing.tracer.statement(self.service, sql):
+                rows: list[asyncpg.Record] = await connection.fetch(sql, *values)
+                return rows
         finally:
             await pool.release(connection)
+
+    async def fetch_named(self, sql: str, values: Mapping[str, object]) -> list[asyncpg.Record]:
+        """The same with values that SQL calls `:name`, as statements that are put together do."""
+        numbered, names = _numbered(sql)
+        return await self.fetch_rows(numbered, *(values[name] for name in names))
 
     def pools(self) -> list[PoolState]:
         """The state of both pools: that of the sessions, and that of the reads past them once one was made."""

@@ -1,5 +1,6 @@
 """The one renderer of errors: RFC 9457 application/problem+json in the caller's language, never a stack trace."""
 
+import functools
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -66,6 +67,8 @@ BEHIND = (
     pg.InsufficientPrivilegeError,
 )
 """What a statement meets in a database that is not migrated yet, or is taken back; in any other it is our bug."""
+USUAL_LENGTH = 100
+"""Of an Accept-Language field that is remembered; browsers send few others, anybody could send many long ones."""
 QUIET_SECONDS = 1.0
 """A lost database is told once in so long, however many requests meet it."""
 
@@ -84,13 +87,22 @@ class Problem(Schema):
 
 def language_of(accept_language: str | None) -> Language:
     """`en` where the caller prefers English to Indonesian, otherwise `id`."""
+    if accept_language is None:
+        return "id"
+    return _usual(accept_language) if len(accept_language) <= USUAL_LENGTH else _preferred(accept_language)
+
+
+def _preferred(accept_language: str) -> Language:
     best: dict[str, float] = {}
-    for part in (accept_language or "").lower().split(","):
+    for part in accept_language.lower().split(","):
         tag, _, parameters = part.partition(";")
         match = re.search(r"q=([01](?:\.\d{0,3})?)", parameters)
         weight = float(match[1]) if match else 1.0
         best.setdefault(tag.strip().split("-")[0], weight)
     return "en" if best.get("en", 0.0) > best.get("id", best.get("*", 0.0) if "en" not in best else 0.0) else "id"
+
+
+_usual = functools.lru_cache(maxsize=256)(_preferred)
 
 
 def pointer(parts: Sequence[str | int]) -> str:

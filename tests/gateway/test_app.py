@@ -29,8 +29,9 @@ def problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
     return body
 
 
-def logged(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
-    """The lines that went to the log, but for those of the test's own client."""
+async def logged(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    """The lines that went to the log until the end of this turn of the event loop, but for the test's own client's."""
+    await asyncio.sleep(0)
     lines = [orjson.loads(line) for line in capsys.readouterr().err.splitlines()]
     return [line for line in lines if line["logger"] != "httpx"]
 
@@ -239,7 +240,7 @@ class TestFailure:
         }
         await door.gateway(scope, receive, send)
         assert outgoing[0]["status"] == 499
-        assert [(line["event"], line["level"]) for line in logged(capsys)] == [("request", "info")]
+        assert [(line["event"], line["level"]) for line in await logged(capsys)] == [("request", "info")]
 
     async def test_broken_off_when_the_answer_has_begun(self, door: Door) -> None:
         with pytest.raises((RuntimeError, aiohttp.ClientPayloadError)):
@@ -259,7 +260,7 @@ class TestAccessLog:
         user = uuid4()
         token = Signer.from_settings(door.runtime.settings).sign(Principal(user))
         answer = await door.client.get("/v1/seen/gula-aren", headers={"Authorization": f"Bearer {token}"})
-        [line] = logged(capsys)
+        [line] = await logged(capsys)
         assert line.pop("duration_ms") > 0
         assert line.pop("timestamp")
         assert line == {
@@ -277,7 +278,7 @@ class TestAccessLog:
     async def test_no_route_when_there_is_none(self, door: Door, capsys: pytest.CaptureFixture[str]) -> None:
         await door.client.get("/v1/people/5201014107900001")
         await door.client.get("/healthz")
-        [line] = logged(capsys)
+        [line] = await logged(capsys)
         assert (line["route"], line["status"], line["principal"]) == (None, 404, None)
 
 

@@ -210,7 +210,7 @@ class TestStampede:
         for answer in answers:
             problem(answer, 500, "internal_error")
         assert len(shop.cache) == 0
-        assert [line["event"] for line in logged(capsys)].count("request") == 3
+        assert [line["event"] for line in await logged(capsys)].count("request") == 3
 
 
 class TestSameForEverybody:
@@ -248,7 +248,7 @@ class TestSameForEverybody:
     async def test_every_call_leaves_its_line(self, shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
         for _ in range(3):
             await shop.warm.get(ADDRESS, headers=token(shop))
-        lines = [line for line in logged(capsys) if line.get("logger") == "gateway.access"]
+        lines = [line for line in await logged(capsys) if line.get("logger") == "gateway.access"]
         assert [(line["route"], line["status"]) for line in lines] == [("/v1/shelf/{name}", 200)] * 3
         assert len({line["request_id"] for line in lines}) == len({line["principal"] for line in lines}) == 3
 

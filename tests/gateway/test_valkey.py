@@ -115,7 +115,7 @@ class TestLoss:
         await until(door, "valkey")
         await server.kill()
         await door.client.get("/v1/seen")
-        events = [line["event"] for line in logged(capsys) if "Valkey" in line["event"]]
+        events = [line["event"] for line in await logged(capsys) if "Valkey" in line["event"]]
         lost, reached = "Valkey is lost: rate limits are counted in memory", "Valkey is reached: rate limits are shared"
         assert events == [lost, reached, lost]
 

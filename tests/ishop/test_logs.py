@@ -1,5 +1,6 @@
 """Logs: their shape, and that neither persons nor secrets get into them."""
 
+import asyncio
 import logging
 import sys
 from collections.abc import Iterator
@@ -102,17 +103,27 @@ class TestShape:
 
 
 class TestAccessLog:
-    def test_in_the_shape_of_all_others(self, capsys: pytest.CaptureFixture[str]) -> None:
+    async def test_in_the_shape_of_all_others(self, capsys: pytest.CaptureFixture[str]) -> None:
         in_request = request_id.set("followed-1")
         AccessLog(Settings(_env_file=None), "gateway.access", "gateway").write(route="/v1/orders", status=200)
+        await asyncio.sleep(0)
         structlog.get_logger("gateway.access").info("request", route="/v1/orders", status=200)
         request_id.reset(in_request)
         fast, ordinary = lines(capsys)
         assert len(fast.pop("timestamp")) == len(ordinary.pop("timestamp"))
         assert fast == ordinary
 
-    def test_quiet_below_the_level(self, capsys: pytest.CaptureFixture[str]) -> None:
+    async def test_every_line_of_a_turn_of_the_loop(self, capsys: pytest.CaptureFixture[str]) -> None:
+        log = AccessLog(Settings(_env_file=None), "gateway.access", "gateway")
+        for turn in (range(3), range(3, 5)):
+            for status in turn:
+                log.write(status=status)
+            await asyncio.sleep(0)
+        assert [line["status"] for line in lines(capsys)] == [0, 1, 2, 3, 4]
+
+    async def test_quiet_below_the_level(self, capsys: pytest.CaptureFixture[str]) -> None:
         AccessLog(Settings(_env_file=None, log_level="warning"), "gateway.access", "gateway").write(status=200)
+        await asyncio.sleep(0)
         assert lines(capsys) == []
 
     def test_readable_on_a_terminal(self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,8 +6,6 @@ from typing import Any, Final
 from uuid import UUID
 
 import orjson
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from ishop.database import Database
 from ishop.errors import Language, NotFound
@@ -110,7 +108,7 @@ async def get_product(database: Database, id_or_slug: str, language: Language, t
 
 
 async def list_products(
-    session: AsyncSession,
+    database: Database,
     filters: ProductFilters,
     sort: Sort,
     language: Language,
@@ -139,5 +137,5 @@ async def list_products(
         holding=HOLDING,
         held=HELD_BY_COMMODITY if filters.certificate else "true",
     )
-    rows = await session.execute(text(statement), values)
+    rows = await database.fetch_named(statement, values)
     return [(document, product_id, price) for document, product_id, price in rows]

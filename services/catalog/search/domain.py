@@ -7,6 +7,7 @@ commodities, regions and certificates. Pure: it is built from plain data and ans
 A query is read up to `MAX_QUERY_LENGTH` characters and `MAX_WORDS` words; whatever it holds, nothing is raised.
 """
 
+import functools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Self
@@ -33,6 +34,8 @@ __all__ = [
     "load_language",
 ]
 
+QUERIES_REMEMBERED = 1024
+"""People search for the same few words; the routes let no query be longer than 1,000 characters."""
 _BELIEVED_FROM = 6
 _BELIEVED_QUALITY = 0.9
 
@@ -67,6 +70,7 @@ class Lexicon:
         self._phrases = phrases
         self._reader = Reader(language, vocabulary, phrases)
         self._completion = completion
+        self._understood = functools.lru_cache(maxsize=QUERIES_REMEMBERED)(self._understand)
 
     @classmethod
     def build(
@@ -90,7 +94,10 @@ class Lexicon:
         return cls(language, vocabulary, phrases, Completion(entries, groups, others))
 
     def understand(self, query: str) -> Understanding:
-        """Say what a query means. Never raises; the same query always has the same answer."""
+        """Say what a query means. Never raises; the same query always has the same answer, so it is remembered."""
+        return self._understood(query)
+
+    def _understand(self, query: str) -> Understanding:
         terms = self._reader.terms(query)
         content = [term for term in terms if not term.filler]
         if not content:

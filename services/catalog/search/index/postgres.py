@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import text
 
 from ishop.database import Database
 from services.catalog.search.index import ways
@@ -87,15 +86,14 @@ class PostgresEngine:
         if not query.branches:
             return EngineAnswer(EngineName.postgres, (), 0, True, {facet: {} for facet in query.facets})
         values = dict(_values(query))
-        async with self._database.reading() as session:
-            row = (await session.execute(text(_statement(query)), values)).one()
-        counted = orjson.loads(row.facets)
-        columns = (row.documents, row.prices, row.distances, row.commodities, row.stocked, row.scores)
+        (row,) = await self._database.fetch_named(_statement(query), values)
+        total, facets, *columns = row
+        counted = orjson.loads(facets)
         return EngineAnswer(
             engine=EngineName.postgres,
-            hits=tuple(EngineHit(*hit) for hit in zip(*columns, strict=True)) if row.documents else (),
-            total=min(row.total, REACHABLE),
-            total_is_exact=row.total <= REACHABLE,
+            hits=tuple(EngineHit(*hit) for hit in zip(*columns, strict=True)) if columns[0] else (),
+            total=min(total, REACHABLE),
+            total_is_exact=total <= REACHABLE,
             facets={facet: counted[facet] or {} for facet in query.facets},
         )
 
