@@ -90,7 +90,7 @@ async def take(plan: Plan) -> Results:
             beside = {processes.name(pid): processes.memory_of_tree(pid) for pid in servers}
             say("Looking where the time goes.")
             detail = await look(bench, details(supplies.products), HTTPStatus.OK, Role.catalog)
-            order = await look(bench, one_line_orders(supplies), HTTPStatus.CREATED, Role.orders)
+            order = await look(bench, one_line_orders(supplies, supplies.offers), HTTPStatus.CREATED, Role.orders)
     return Results(taken_at, plan, described, readings, held, beside, grounds.market.started_in, detail, order)
 
 

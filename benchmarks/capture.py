@@ -24,7 +24,7 @@ from ishop.child_process import LOOPBACK
 from ishop.market import Market, assemble
 from ishop.settings import Settings
 
-BULK_LINES: Final = (100, 500)
+BULK_LINES: Final = (100, 500, 1000)
 
 
 class CaptureFailed(Exception):

@@ -26,6 +26,8 @@ from benchmarks.supplies import Supplies, sign_ins
 from ishop.settings import Role
 
 BUYERS: Final = 16
+CROWD: Final = 64
+"""Buyers who all want the same sku."""
 READERS: Final = 16
 
 
@@ -38,7 +40,9 @@ class Bench:
     captured: Captured
     plan: Plan
     script: Path
-    """The order transaction for pgbench."""
+    """The order transaction for pgbench, of a random sku."""
+    hot_script: Path
+    """The same, always of one sku."""
     orders: asyncpg.Connection
     vendors: asyncpg.Connection
 
@@ -46,12 +50,13 @@ class Bench:
 @asynccontextmanager
 async def prepared(grounds: Grounds, supplies: Supplies, captured: Captured, plan: Plan) -> AsyncIterator[Bench]:
     """The bench with its script written and its connections open."""
-    script = grounds.home.parent / "order.sql"
+    script, hot_script = (grounds.home.parent / name for name in ("order.sql", "hot_order.sql"))
     script.write_text(order_script(captured.order, captured.offer.sku_id, len(supplies.offers)))
+    hot_script.write_text(order_script(captured.order, captured.offer.sku_id, 1))
     orders = await asyncpg.connect(grounds.settings.database_dsn(Role.orders))
     vendors = await asyncpg.connect(grounds.settings.database_dsn(Role.vendors))
     try:
-        yield Bench(grounds, supplies, captured, plan, script, orders, vendors)
+        yield Bench(grounds, supplies, captured, plan, script, hot_script, orders, vendors)
     finally:
         await vendors.close()
         await orders.close()
@@ -65,8 +70,10 @@ def measures(bench: Bench) -> dict[str, Measure]:
         "detail": partial(_read, bench, reads.details(supplies.products)),
         "list": partial(_read, bench, reads.lists()),
         **_search_measures(bench),
-        "pgbench": partial(_pgbench, bench),
-        "order": partial(_order, bench, one_line_orders(supplies)),
+        "pgbench": partial(_pgbench, bench, bench.script, BUYERS),
+        "order": partial(_order, bench, one_line_orders(supplies, supplies.offers), BUYERS),
+        "hot_pgbench": partial(_pgbench, bench, bench.hot_script, CROWD),
+        "hot_sku": partial(_order, bench, one_line_orders(supplies, [captured.offer]), CROWD),
     }
     for lines, replay in captured.bulk.items():
         found[f"bulk_{lines}_sql"] = partial(_replay, bench.orders, replay, plan.bulk_orders)
@@ -128,17 +135,17 @@ async def _sql_searches(bench: Bench) -> Reading:
     return Reading(await floors.sql_searches(bench.grounds, searches, READERS, bench.plan.read_seconds))
 
 
-async def _pgbench(bench: Bench) -> Reading:
+async def _pgbench(bench: Bench, script: Path, clients: int) -> Reading:
     async with _cpu(bench) as cpu:
-        rate = await floors.pgbench(bench.grounds, bench.script, BUYERS, bench.plan.order_seconds)
+        rate = await floors.pgbench(bench.grounds, script, clients, bench.plan.order_seconds)
     return Reading(rate, {"postgres_cpu_ms": cpu.postgres * 1000 / (rate * bench.plan.order_seconds)})
 
 
-async def _order(bench: Bench, requests: Iterator[bytes]) -> Reading:
+async def _order(bench: Bench, requests: Iterator[bytes], buyers: int) -> Reading:
     market = bench.grounds.market
     seconds = bench.plan.order_seconds
     async with _cpu(bench, market) as cpu:
-        burst = await send(market.port, requests, connections=BUYERS, seconds=seconds, expected=HTTPStatus.CREATED)
+        burst = await send(market.port, requests, connections=buyers, seconds=seconds, expected=HTTPStatus.CREATED)
     return _rate(burst, cpu)
 
 

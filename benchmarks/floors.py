@@ -62,7 +62,7 @@ async def replay_ms(connection: asyncpg.Connection, replay: Replay, times: int) 
     taken = []
     for statements in [replay.renewed(ids) for _ in range(times)]:
         started = time.perf_counter()
-        await run(connection, statements)
+        await run(connection, statements, in_transaction=replay.in_transaction)
         taken.append(time.perf_counter() - started)
     return median(taken) * 1000
 

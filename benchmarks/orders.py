@@ -1,7 +1,7 @@
 """The requests of buyers: orders of one line by a consumer, bulk orders of many exact skus by a hotel."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any, Final
 from uuid import uuid4
@@ -38,11 +38,11 @@ def bulk_body(supplies: Supplies, lines: int) -> dict[str, Any]:
     }
 
 
-def one_line_orders(supplies: Supplies) -> Iterator[bytes]:
-    """Orders of random skus without end, each with a key of its own."""
+def one_line_orders(supplies: Supplies, offers: Sequence[Offer]) -> Iterator[bytes]:
+    """Orders of one of the `offers` each, without end, each with a key of its own."""
     dice = random.Random()  # noqa: S311 - see above.
     while True:
-        yield post("/v1/orders", supplies.consumer, order_body(dice.choice(supplies.offers)))
+        yield post("/v1/orders", supplies.consumer, order_body(dice.choice(offers)))
 
 
 def bulk_orders(supplies: Supplies, lines: int) -> Iterator[bytes]:

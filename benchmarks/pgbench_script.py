@@ -16,9 +16,9 @@ def order_script(replay: Replay, sku_id: UUID, skus: int) -> str:
     """The transaction of a one-line order of `sku_id`, made one of a random sku of `bench.skus`, which has `skus` rows.
 
     Names are random numbers that pgbench makes. Ids must come from `uuidv7()`, which only the server has, so the first
-    statement, which claims the key and answers one row, is asked for them and for the sku too: no round trip more than
-    the service has.
+    statement, which answers one row, is asked for them and for the sku too: no round trip more than the service has.
     """
+    picked = "(SELECT b.sku_id FROM bench.skus b WHERE b.place = :place::integer)"
     ids = sorted(value for value in replay.fresh if isinstance(value, UUID))
     names = sorted(value for value in replay.fresh if isinstance(value, str))
     variables: dict[Any, str] = {sku_id: ":sku::uuid"}
@@ -26,13 +26,12 @@ def order_script(replay: Replay, sku_id: UUID, skus: int) -> str:
     variables |= {value: f"to_hex(:name_{place}::bigint)" for place, value in enumerate(names)}
     lines = [f"\\set place random(0, {skus - 1})"]
     lines += [f"\\set name_{place} random(1, {LARGEST})" for place in range(len(names))]
-    columns = ["(SELECT b.sku_id FROM bench.skus b WHERE b.place = :place::integer) AS sku"]
-    columns += [f"uuidv7() AS id_{place}" for place in range(len(ids))]
-    claim, *others = [filled(statement, variables) for statement in replay.statements]
+    columns = [f"{picked} AS sku", *(f"uuidv7() AS id_{place}" for place in range(len(ids)))]
+    first, *others = replay.statements
     # All of this is SQL that our services sent a moment ago, for a throwaway database.
-    lines += ["BEGIN;", f"SELECT first.*, {', '.join(columns)} FROM ({claim}) AS first \\gset"]  # noqa: S608 - see above.
-    lines += [f"{statement};" for statement in others]
-    return "\n".join([*lines, "COMMIT;", ""])
+    asking = f"SELECT first.*, {', '.join(columns)} FROM ({filled(first, {**variables, sku_id: picked})}) AS first"  # noqa: S608 - see above.
+    sent = [f"{asking} \\gset", *(f"{filled(statement, variables)};" for statement in others)]
+    return "\n".join([*lines, *(["BEGIN;", *sent, "COMMIT;"] if replay.in_transaction else sent), ""])
 
 
 def filled(statement: Statement, variables: Mapping[Any, str]) -> str:

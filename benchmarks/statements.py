@@ -8,8 +8,8 @@ to make anew, and everything else is repeated as it was sent.
 import secrets
 import string
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from typing import Any, Final
 from uuid import UUID
 
@@ -31,6 +31,8 @@ class Statement:
 
     sql: str
     values: tuple[Any, ...]
+    alone: bool = False
+    """Whether it was sent outside of a transaction, and so is one itself."""
 
 
 @contextmanager
@@ -46,7 +48,7 @@ def listening(market: Market) -> Iterator[list[Statement]]:
     def noting(fetch_rows: Fetch) -> Fetch:
         async def noted(sql: str, *values: object) -> list[asyncpg.Record]:
             if KEYS not in sql:
-                heard.append(Statement(sql, values))
+                heard.append(Statement(sql, values, alone=True))
             return await fetch_rows(sql, *values)
 
         return noted
@@ -99,12 +101,17 @@ class Replay:
         def renew(value: Any) -> Any:
             return renewals.get(value, value) if isinstance(value, UUID | str) else value
 
-        return [Statement(one.sql, tuple(mapped(value, renew) for value in one.values)) for one in self.statements]
+        return [replace(one, values=tuple(mapped(value, renew) for value in one.values)) for one in self.statements]
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether the statements were sent as one transaction; else each was one itself."""
+        return not all(statement.alone for statement in self.statements)
 
 
-async def run(connection: asyncpg.Connection, statements: Sequence[Statement]) -> None:
-    """Run them as one transaction, each prepared once a connection, as the services do."""
-    async with connection.transaction():
+async def run(connection: asyncpg.Connection, statements: Sequence[Statement], *, in_transaction: bool) -> None:
+    """Run them, each prepared once a connection, as the services do."""
+    async with connection.transaction() if in_transaction else nullcontext():
         for statement in statements:
             await connection.fetch(statement.sql, *statement.values)
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.dependencies.models import Dependant
+from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -19,7 +20,9 @@ from starlette.responses import Response
 from ishop import idempotency
 from ishop.auth import Principal, Verifier, signed_in
 from ishop.context import request_id
+from ishop.database import Database
 from ishop.errors import (
+    AppError,
     DeadlineExceeded,
     InsufficientScope,
     InvalidRequest,
@@ -56,6 +59,7 @@ class ServiceRoute(APIRoute):
         scope = needed_scope(str(self.tags[0]), self.methods or ())
         handle_keyless = _work if str(self.tags[0]) in KEEP_JOURNALS else _work_audited
         keeps_answer = not _uses(self.dependant, idempotency.shown_once)
+        claims_itself = _uses(self.dependant, idempotency.own_claim)
         reads_json = self.body_field is not None and "form" not in type(self.body_field.field_info).__name__.lower()
 
         async def work(request: Request) -> Response:
@@ -73,6 +77,8 @@ class ServiceRoute(APIRoute):
             if key is None or principal is None:
                 return await handle_keyless(request, handle)
             async with request.app.state.gates.passing(principal.key_space, key):
+                if claims_itself:
+                    return await _work_in_one(request, handle, principal.key_space, key)
                 return await _work_once(request, handle, principal.key_space, key, keeps_answer=keeps_answer)
 
         async def serve(request: Request) -> Response:
@@ -163,6 +169,20 @@ async def _work_once(request: Request, handle: Handler, principal: str, key: str
         return response
 
 
+async def _work_in_one(request: Request, handle: Handler, principal: str, key: str) -> Response:
+    """What a route answers that claims its key, works and commits in one statement, its last."""
+    request.state.session = None
+    request.state.claim = claim = await idempotency.claim_of(request, principal, key)
+    try:
+        return await handle(request)
+    except (AppError, RequestValidationError):
+        # What would be refused now may have been done then: only the statement that refused nothing has looked.
+        first_answer = await claim.first_answer(request.app.state.database)
+        if first_answer is None:
+            raise
+        return first_answer
+
+
 def _check_query(request: Request, known: frozenset[str]) -> None:
     if not request.scope["query_string"] and "\0" not in request.scope["path"]:
         return
@@ -223,6 +243,11 @@ async def _session(request: Request) -> AsyncSession:
     return session
 
 
+async def _database(request: Request) -> Database:
+    database: Database = request.app.state.database
+    return database
+
+
 async def _language(request: Request) -> Language:
     return language_of(request.headers.get("accept-language"))
 
@@ -230,6 +255,8 @@ async def _language(request: Request) -> Language:
 Session = Annotated[AsyncSession, Depends(_session)]
 CallerLanguage = Annotated[Language, Depends(_language)]
 IdempotencyKey = Annotated[str, Depends(idempotency.required_key)]
+OwnClaim = Annotated[idempotency.Claim, Depends(idempotency.own_claim)]
+ServiceDatabase = Annotated[Database, Depends(_database)]
 
 
 def service_router(*, tags: list[str]) -> APIRouter:

@@ -60,12 +60,7 @@ person_movements = Table(
 )
 """What a person changed of a vendor's stock, for the person alone."""
 
-RESERVE = text(
-    "SELECT sku_id, requested, available FROM vendors.reserve_v1("
-    "CAST(:vendor_order_ids AS uuid[]), CAST(:sku_ids AS uuid[]), CAST(:quantities AS bigint[]), "
-    "CAST(:actor AS uuid), CAST(:request_id AS text))"
-)
-"""Takes all lines or none; the rows are the skus that are short. To be the last lock of the transaction."""
+# vendors.reserve_v1 takes all lines of an order or none. It is called by orders.place_v1 only, in the database.
 
 RELEASE = text(
     "SELECT vendors.release_v1(CAST(:vendor_order_ids AS uuid[]), :out_of_stock, CAST(:reason AS text), "

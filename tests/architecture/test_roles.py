@@ -48,6 +48,8 @@ FUNCTIONS = {
     "ops.emit_v1(text, text[], text)": set(SERVICE_ROLES),
     "ops.claim_v1(text, text, bytea)": set(SERVICE_ROLES) - {Role.worker},
     "ops.claim_v2(text, text, bytea, text)": set(SERVICE_ROLES) - {Role.worker},
+    "ops.claim_v3(text, text, bytea, integer, jsonb, bytea)": set(SERVICE_ROLES) - {Role.worker},
+    "ops.answered_v1(text, text, bytea)": set(SERVICE_ROLES) - {Role.worker},
     "ops.acting_v1(text, text)": set(SERVICE_ROLES) - {Role.worker},
     "ops.write_audit_v1()": set(),
     "ops.refuse_change()": set(),

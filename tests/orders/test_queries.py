@@ -1,6 +1,6 @@
 """How many statements the routes send: the same for one line and for a hundred."""
 
-from tests.orders.shops import Shop
+from tests.orders.shops import Shop, order_body
 
 
 async def basket(shop: Shop, size: int) -> list[tuple[object, int]]:
@@ -9,16 +9,25 @@ async def basket(shop: Shop, size: int) -> list[tuple[object, int]]:
 
 
 class TestQueries:
-    async def test_placing_sends_five_whatever_the_size(self, shop: Shop) -> None:
+    async def test_placing_sends_two_whatever_the_size(self, shop: Shop) -> None:
         for size in (1, 100):
             lines = await basket(shop, size)
             with shop.count_queries() as statements:
                 await shop.order(lines)  # type: ignore[arg-type]  # the skus are ids, made above.
-            assert [one.split("(")[0].split()[-1] for one in (statements[0], statements[-1])] == [
-                "ops.claim_v2",
-                "ops.answer_v1",
-            ]
-            assert len(statements) == 5, statements
+            assert len(statements) == 2, statements
+            assert ("catalog.offers_v1" in statements[0], "orders.place_v1" in statements[1]) == (True, True)
+
+    async def test_a_preview_and_a_refusal_send_few_whatever_the_size(self, shop: Shop) -> None:
+        for size in (1, 100):
+            lines = await basket(shop, size)
+            with shop.count_queries() as statements:
+                await shop.consumer.post("/v1/orders/preview", json=order_body(lines))  # type: ignore[arg-type]  # see above.
+            assert len(statements) == 1, statements
+            with shop.count_queries() as statements:
+                answer = await shop.post_order(shop.consumer, [*lines[1:], (lines[0][0], 101)])  # type: ignore[list-item]  # see above.
+            assert answer.json()["code"] == "insufficient_stock"
+            # The quote, and whether the same request was answered before.
+            assert len(statements) == 2, statements
 
     async def test_reading_sends_one_whatever_the_size(self, shop: Shop) -> None:
         for size in (1, 100):

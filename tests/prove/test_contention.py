@@ -13,7 +13,12 @@ NO_LAST_LINE = "ALTER TABLE vendors.stock DROP CONSTRAINT ck_stock_reserved"
 CHECK_SKIPPED = Mutation(
     "vendors",
     "reserve_v%",
-    ((r"on_hand - reserved >= [\w\[\]]+", "true"), (r"s\.on_hand - s\.reserved < w\.quantity", "false")),
+    (
+        (r"on_hand - reserved >= [\w\[\]]+", "true"),
+        (r"s\.on_hand - s\.reserved < w\.quantity", "false"),
+        # Whoever sees at the quote that there is nothing does not come here; so many see something.
+        ("BEGIN", "BEGIN PERFORM pg_sleep(0.02);"),
+    ),
     NO_LAST_LINE,
 )
 LOCK_SKIPPED = Mutation(

@@ -9,7 +9,7 @@ from uuid import UUID
 from ishop.errors import InvalidRequest
 from ishop.schemas import MAX_AMOUNT, MAX_QUANTITY
 from services.orders.lifecycle.domain import Amounts
-from services.orders.placement.errors import CertificateExpired, TotalChanged, field_error
+from services.orders.placement.errors import CertificateExpired, InsufficientStock, TotalChanged, field_error
 
 GRAMS_PER_KG: Final = 1000
 
@@ -29,7 +29,8 @@ class Offer(NamedTuple):
     """One sku as it can be bought now and brought to the buyer's region; the order of the fields is the quote's.
 
     `today` is the business date in the vendor's region. Freight is rupiah per begun kilogram, None where nobody
-    delivers. The tax is the one in force, None where none is.
+    delivers. The tax is the one in force, None where none is. `available` is what was there at the moment of the quote,
+    the ids are the server's names for an order, and for a vendor order, that begins with this sku.
     """
 
     sku_id: UUID
@@ -53,6 +54,9 @@ class Offer(NamedTuple):
     base_numerator: int | None
     base_denominator: int | None
     rate_percent: int | None
+    available: int
+    order_id: UUID
+    vendor_order_id: UUID
 
 
 class Freight(NamedTuple):
@@ -73,6 +77,11 @@ class PricedLine:
     total: int
     tax: int
 
+    @property
+    def is_short(self) -> bool:
+        """Whether there was less than is wanted."""
+        return self.offer.available < self.want.quantity
+
 
 @dataclass(slots=True)
 class Share:
@@ -83,6 +92,11 @@ class Share:
     lines: list[PricedLine]
     freight: Freight
     today: date
+
+    @property
+    def id(self) -> UUID:
+        """The name of the vendor order that this share becomes."""
+        return self.lines[0].offer.vendor_order_id
 
     @property
     def weight_grams(self) -> int:
@@ -114,6 +128,11 @@ class Basket:
     lines: list[PricedLine]
     shares: list[tuple[Share, Amounts]]
     amounts: Amounts
+
+    @property
+    def id(self) -> UUID:
+        """The name of the order that this basket becomes."""
+        return self.lines[0].offer.order_id
 
 
 def merge(lines: Iterable[tuple[UUID, int]]) -> list[Want]:
@@ -195,6 +214,33 @@ def price(wants: Sequence[Want], offers: Mapping[UUID, Offer], deliver_on: date 
             errors=[field_error("/lines", "amount_too_large", f"The total is over {MAX_AMOUNT} rupiah.")]
         )
     return Basket(lines, parts, sums)
+
+
+def check_stock(basket: Basket) -> None:
+    """Refuse with InsufficientStock what was not there when it was quoted: nobody waits for a lock to be told so.
+
+    What was there may be gone by the time that it is taken; who takes it decides.
+    """
+    refuse_short(basket, [(line.want.sku_id, line.offer.available) for line in basket.lines if line.is_short])
+
+
+def refuse_short(basket: Basket, left: Iterable[tuple[UUID, int]]) -> None:
+    """Refuse the order with InsufficientStock when any sku is short; `left` says what there is of those that are."""
+    wants = {line.want.sku_id: line.want for line in basket.lines}
+    short = sorted((wants[sku_id].first_line, sku_id, available) for sku_id, available in left)
+    if short:
+        raise InsufficientStock(
+            errors=[
+                {
+                    "pointer": f"/lines/{place}",
+                    "code": InsufficientStock.code,
+                    "sku_id": sku_id,
+                    "requested": wants[sku_id].quantity,
+                    "available": available,
+                }
+                for place, sku_id, available in short
+            ]
+        )
 
 
 def check_expected_total(basket: Basket, expected: int | None) -> None:

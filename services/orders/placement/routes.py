@@ -1,5 +1,6 @@
 """Placing orders: a consumer's, and an organization's by exact skus; and what either would cost."""
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import Depends
@@ -7,6 +8,7 @@ from starlette.responses import Response
 
 from ishop import clock, problems
 from ishop.auth import Caller, OrganizationMember, Principal
+from ishop.database import Database
 from ishop.errors import (
     Forbidden,
     IdempotencyKeyRequired,
@@ -18,8 +20,9 @@ from ishop.errors import (
     Unavailable,
 )
 from ishop.etags import etag
+from ishop.idempotency import Claim
 from ishop.openapi_components import shows
-from ishop.routing import CallerLanguage, IdempotencyKey, Session, service_router
+from ishop.routing import CallerLanguage, OwnClaim, ServiceDatabase, service_router
 from services.orders.answers import json_answer
 from services.orders.lifecycle.schemas import OrderRead, order_document
 from services.orders.lifecycle.service import BUYING_ROLES
@@ -64,7 +67,7 @@ OrganizationBuyer = Annotated[Principal, Depends(organization_buyer)]
 
 @router.post("/v1/orders", status_code=201, response_model=OrderRead, responses=PLACED)
 async def place(
-    caller: Caller, session: Session, _key: IdempotencyKey, language: CallerLanguage, body: OrderCreate
+    caller: Caller, database: ServiceDatabase, claim: OwnClaim, language: CallerLanguage, body: OrderCreate
 ) -> Response:
     """Place an order: priced now, split by vendor, the stock taken; all of it or nothing.
 
@@ -72,45 +75,50 @@ async def place(
     is a 409 that shows the new total. Cash on delivery (`cod`) is confirmed at once; `manual_transfer` waits for the
     money until `expires_at`; `terms` are for organizations.
     """
-    return await _place(caller, session, language, body, "/v1/orders")
+    return await _place(caller, database, claim, language, body)
 
 
 @router.post("/v1/orders/preview", response_model=OrderPreview, responses=PREVIEW_ERRORS)
-async def preview(caller: Caller, session: Session, language: CallerLanguage, body: OrderPreviewRequest) -> Response:
+async def preview(
+    caller: Caller, database: ServiceDatabase, language: CallerLanguage, body: OrderPreviewRequest
+) -> Response:
     """What an order would cost, how long it would take and what is short; nothing is taken or written."""
-    return await _preview(caller, session, language, body)
+    return await _preview(caller, database, language, body)
 
 
 @bulk_router.post("/v1/bulk-orders", status_code=201, response_model=OrderRead, responses=PLACED, name="place")
 async def place_bulk(
-    caller: OrganizationBuyer, session: Session, _key: IdempotencyKey, language: CallerLanguage, body: BulkOrderCreate
+    caller: OrganizationBuyer,
+    database: ServiceDatabase,
+    claim: OwnClaim,
+    language: CallerLanguage,
+    body: BulkOrderCreate,
 ) -> Response:
     """Place an organization's order by exact skus, up to 1,000 lines, in one call; all of it or nothing.
 
     A line that cannot be filled or a field that is wrong is named by its JSON pointer in `errors`, all of them at once.
     """
-    return await _place(caller, session, language, body, "/v1/bulk-orders")
+    return await _place(caller, database, claim, language, body)
 
 
 @bulk_router.post("/v1/bulk-orders/preview", response_model=OrderPreview, responses=PREVIEW_ERRORS, name="preview")
 async def preview_bulk(
-    caller: OrganizationBuyer, session: Session, language: CallerLanguage, body: BulkOrderPreviewRequest
+    caller: OrganizationBuyer, database: ServiceDatabase, language: CallerLanguage, body: BulkOrderPreviewRequest
 ) -> Response:
     """What a bulk order would cost, when it would arrive and what is short; nothing is taken or written."""
-    return await _preview(caller, session, language, body)
+    return await _preview(caller, database, language, body)
 
 
 async def _place(
-    caller: Principal, session: Session, language: Language, body: OrderCreate, collection: str
+    caller: Principal, database: Database, claim: Claim, language: Language, body: OrderCreate
 ) -> Response:
-    book = await service.place(session, caller, body, language, clock.now())
-    headers = {
-        "Location": f"{collection}/{book.order.id}",
-        "ETag": etag(book.order.version),
-        "Content-Language": language,
-    }
-    return json_answer(order_document(book), 201, headers)
+    draft = await service.prepare(database, caller, body, language, clock.now())
+    order = draft.book.order
+    collection = "/v1/bulk-orders" if isinstance(body, BulkOrderCreate) else "/v1/orders"
+    headers = {"Location": f"{collection}/{order.id}", "ETag": etag(order.version), "Content-Language": language}
+    answer = json_answer(order_document(draft.book), 201, headers)
+    return await claim.settle(answer, partial(service.place, database, caller, draft))
 
 
-async def _preview(caller: Principal, session: Session, language: Language, body: OrderPreviewRequest) -> Response:
-    return json_answer(preview_document(*await service.preview(session, caller, body, language, clock.now())))
+async def _preview(caller: Principal, database: Database, language: Language, body: OrderPreviewRequest) -> Response:
+    return json_answer(preview_document(*await service.preview(database, caller, body, language, clock.now())))

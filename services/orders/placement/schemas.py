@@ -139,7 +139,7 @@ class OrderPreview(Schema):
     short: list[ShortLine]
 
 
-def preview_document(basket: Basket, deliver_on: date | None, available: dict[UUID, int]) -> dict[str, Any]:
+def preview_document(basket: Basket, deliver_on: date | None) -> dict[str, Any]:
     """What `OrderPreview` describes."""
     documents = {
         line.want.sku_id: line_document(
@@ -183,9 +183,9 @@ def preview_document(basket: Basket, deliver_on: date | None, available: dict[UU
                 "pointer": f"/lines/{line.want.first_line}",
                 "sku_id": line.want.sku_id,
                 "requested": line.want.quantity,
-                "available": available.get(line.want.sku_id, 0),
+                "available": line.offer.available,
             }
             for line in basket.lines
-            if available.get(line.want.sku_id, 0) < line.want.quantity
+            if line.is_short
         ],
     }

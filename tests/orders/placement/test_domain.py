@@ -52,6 +52,9 @@ def offer(sku: UUID = SKU, **more: object) -> Offer:
         base_numerator=11,
         base_denominator=12,
         rate_percent=12,
+        available=1_000_000,
+        order_id=UUID(int=10),
+        vendor_order_id=UUID(int=11),
     )
     return standard._replace(**more)  # type: ignore[arg-type]  # the fields are named freely by the tests.
 

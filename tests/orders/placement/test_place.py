@@ -5,7 +5,6 @@ from datetime import date, datetime, timedelta
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import event
 
 from ishop.settings import Role
 from services.orders.lifecycle.schemas import OrderRead
@@ -239,6 +238,30 @@ class TestKey:
         assert (answer.status_code, answer.json()["code"]) == (422, "idempotency_key_reused")
         assert await shop.everything() == before
 
+    @pytest.mark.parametrize("now", ["sold out", "not for sale", "dearer"])
+    async def test_gives_the_first_answer_again_when_it_would_be_refused_now(self, shop: Shop, now: str) -> None:
+        sku = await shop.add_sku(10_000, stock=1)
+        expecting = {"expected_total": rupiah(20_000)}
+        first = await shop.post_order(shop.consumer, [(sku, 1)], key="one", **expecting)
+        assert first.status_code == 201
+        if now == "not for sale":
+            await shop.fetch("UPDATE catalog.skus SET active = false WHERE id = $1", sku)
+        if now == "dearer":
+            await shop.fetch("UPDATE catalog.skus SET price = 11000 WHERE id = $1", sku)
+            await shop.fetch("UPDATE vendors.stock SET on_hand = 5")
+        before = await shop.everything()
+        again = await shop.post_order(shop.consumer, [(sku, 1)], key="one", **expecting)
+        assert (again.status_code, again.content) == (201, first.content)
+        assert again.headers["idempotency-replayed"] == "true"
+        assert await shop.everything() == before
+
+    @pytest.mark.parametrize("quantity", [2, 200, 0])
+    async def test_is_refused_with_another_body_whatever_is_wrong_with_that(self, shop: Shop, quantity: int) -> None:
+        sku = await shop.add_sku()
+        await shop.post_order(shop.consumer, [(sku, 1)], key="one")
+        answer = await shop.post_order(shop.consumer, [(sku, quantity)], key="one")
+        assert (answer.status_code, answer.json()["code"]) == (422, "idempotency_key_reused")
+
     async def test_belongs_to_its_caller(self, shop: Shop) -> None:
         sku = await shop.add_sku()
         one = await shop.order([(sku, 1)], key="one")
@@ -263,11 +286,8 @@ class TestUnavailable:
         sku = await shop.add_sku()
         before = await shop.everything()
         holder = await shop.database.connect(Role.migrator)
-        event.listen(
-            shop.app.state.database.engine.sync_engine,
-            "begin",
-            lambda connection: connection.exec_driver_sql("SET LOCAL lock_timeout = '300ms'"),
-        )
+        # Nobody else uses the service, so this is the connection that the order is placed on.
+        await shop.app.state.database.fetch_rows("SET lock_timeout = '300ms'")
         try:
             async with holder.transaction():
                 await holder.execute("SELECT 1 FROM vendors.stock WHERE sku_id = $1 FOR UPDATE", sku)
