@@ -144,6 +144,10 @@ async def serve(
         timeout_graceful_shutdown=CLOSE_SECONDS,
     )
     server = Server(config, ready, settings.connections, certificate)
+    # What is there now stays to the end. A batch of 10,000 rows makes the collector look for garbage, and walking over
+    # all of the program each time takes as long as the batch.
+    gc.collect()
+    gc.freeze()
     serving = asyncio.create_task(server.serve(sockets=[door]))
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from ishop.auth import Principal
 from ishop.context import request_id
 from ishop.errors import NotFound, Unavailable
-from services.vendors.stock.schemas import StockMovementRead, StockRead
+from services.vendors.stock.schemas import Change, StockMovementRead, StockRead
 
 GET = text(
     "SELECT sku_id, on_hand, reserved, greatest(0, on_hand - reserved) AS available, shortfall, version"
@@ -42,19 +42,6 @@ BEFORE_ALL = UUID(int=0)
 AFTER_ALL = 2**63 - 1
 
 Mode = Literal["partial", "atomic", "check"]
-
-
-class Change(NamedTuple):
-    """One change to make: a count with what it is based on, or a delta with its key; the rest is None."""
-
-    sku_id: UUID
-    counted: int | None
-    expected_version: int | None
-    expected_count: int | None
-    delta: int | None
-    device_id: str | None
-    sequence: int | None
-    reason: str | None
 
 
 class Outcome(NamedTuple):
@@ -124,4 +111,4 @@ async def change(session: AsyncSession, caller: Principal, mode: Mode, changes: 
         if error.orig is not None and isinstance(error.orig.__cause__, UniqueViolationError):
             raise Unavailable from error
         raise
-    return [Outcome(*row) for row in found]
+    return list(map(Outcome._make, found))

@@ -1,13 +1,18 @@
 """What callers send and get: the stock of a sku, its changes one by one or in a batch, and its movements."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal, NamedTuple, Self
 from uuid import UUID
 
 from pydantic import (
     ConfigDict,
+    Discriminator,
+    FailFast,
     Field,
     JsonValue,
+    Tag,
+    TypeAdapter,
     ValidationError,
     ValidatorFunctionWrapHandler,
     WrapValidator,
@@ -29,6 +34,19 @@ ONE_BASE: list[JsonValue] = [
 SKU_EXAMPLE = "0198c5b7-6f0e-7d3a-9f0e-2f4f3f1f6a10"
 
 Status = Literal["applied", "duplicate", "conflict", "invalid"]
+
+
+class Change(NamedTuple):
+    """One change to make: a count with what it is based on, or a delta with its key; the rest is None."""
+
+    sku_id: UUID
+    counted: int | None
+    expected_version: int | None
+    expected_count: int | None
+    delta: int | None
+    device_id: str | None
+    sequence: int | None
+    reason: str | None
 
 
 class StockRead(Schema):
@@ -64,6 +82,10 @@ class StockCount(Schema):
             raise ValueError("send either expected_version or expected_count")
         return self
 
+    def change(self, sku_id: UUID) -> Change:
+        """What it asks of a sku."""
+        return Change(sku_id, self.count, self.expected_version, self.expected_count, None, None, None, None)
+
 
 class StockDelta(Schema):
     """ "Three sold at the stall": taken once for every (vendor, device_id, sequence), whatever the stock is by then."""
@@ -72,6 +94,10 @@ class StockDelta(Schema):
     device_id: str = Field(min_length=1, max_length=100, examples=["phone-1"])
     sequence: int = Field(strict=True, ge=0, le=MAX_SEQUENCE, examples=[112])
     reason: str | None = Field(default=None, max_length=200, examples=["sold at the stall"])
+
+    def change(self, sku_id: UUID) -> Change:
+        """What it asks of a sku."""
+        return Change(sku_id, None, None, None, self.delta, self.device_id, self.sequence, self.reason)
 
 
 class StockCountRow(StockCount):
@@ -124,6 +150,28 @@ def _sku_of(body: Any) -> UUID | None:
         return None
 
 
+AllRows = Annotated[
+    list[
+        Annotated[
+            Annotated[StockDeltaRow, Tag("delta")] | Annotated[StockCountRow, Tag("count")],
+            Discriminator(lambda body: "delta" if _is_delta(body) else "count"),
+        ]
+    ],
+    FailFast(),
+]
+ALL_ROWS: TypeAdapter[list[StockDeltaRow | StockCountRow]] = TypeAdapter(AllRows)
+
+
+def _read_rows(rows: Any, one_by_one: ValidatorFunctionWrapHandler) -> Any:
+    """Read all rows in one pass, half the time of 10,000, and one by one only where one of them cannot be read."""
+    if isinstance(rows, list) and 1 <= len(rows) <= MAX_ROWS:
+        try:
+            return ALL_ROWS.validate_python(rows)
+        except ValidationError:
+            pass
+    return one_by_one(rows)
+
+
 StockChange = Annotated[StockCount | StockDelta, WrapValidator(_read_change)]
 StockRow = Annotated[StockCountRow | StockDeltaRow, WrapValidator(_read_row)]
 """A row as it is to be sent; one that cannot be read becomes an InvalidRow."""
@@ -133,11 +181,11 @@ class StockBatch(Schema):
     """Many changes at once. `atomic`: all or nothing. `partial`: every row for itself."""
 
     mode: Literal["atomic", "partial"]
-    rows: list[StockRow] = Field(min_length=1, max_length=MAX_ROWS)
+    rows: Annotated[list[StockRow], Field(min_length=1, max_length=MAX_ROWS), WrapValidator(_read_rows)]
 
 
 class StockBatchRow(Schema):
-    """What became of one row; the stock is null where the sku is not known."""
+    """What became of one row; the stock is null where the sku is not known. `batch_row` builds what it describes."""
 
     row: int = Field(description="Its place in the batch, from 0", examples=[0])
     sku_id: UUID | None
@@ -149,6 +197,34 @@ class StockBatchRow(Schema):
     version: int | None
     code: str | None = Field(description="Why it was refused; null where it was not", examples=["stock_conflict"])
     detail: str | None
+
+
+def batch_row(
+    row: int,
+    sku_id: UUID | None,
+    status: Status,
+    level: Sequence[int | None],
+    *,
+    code: str | None = None,
+    detail: str | None = None,
+) -> dict[str, Any]:
+    """What `StockBatchRow` describes, as a plain document: a model of each of 10,000 rows would cost more than the SQL.
+
+    The level is on_hand, reserved, available, shortfall and version.
+    """
+    on_hand, reserved, available, shortfall, version = level
+    return {
+        "row": row,
+        "sku_id": sku_id,
+        "status": status,
+        "on_hand": on_hand,
+        "reserved": reserved,
+        "available": available,
+        "shortfall": shortfall,
+        "version": version,
+        "code": code,
+        "detail": detail,
+    }
 
 
 class StockBatchRead(Schema):

@@ -1,7 +1,7 @@
 """Changes of stock by the vendor: one at a time, or a batch of up to 10,000."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 from ishop.auth import Principal
@@ -9,24 +9,24 @@ from ishop.errors import Language, NotFound
 from ishop.routing import Session
 from services.vendors.stock import repository
 from services.vendors.stock.errors import CONFLICTS, StockBatchRefused, UnknownSku
-from services.vendors.stock.repository import Change, Mode, Outcome
+from services.vendors.stock.repository import Mode, Outcome
 from services.vendors.stock.schemas import (
     InvalidRow,
     StockBatch,
-    StockBatchRow,
     StockChangeRead,
     StockCount,
     StockCountRow,
     StockDelta,
     StockDeltaRow,
+    batch_row,
 )
 
-NO_LEVEL: dict[str, None] = dict.fromkeys(("on_hand", "reserved", "available", "shortfall", "version"))
+NO_LEVEL = (None, None, None, None, None)
 
 
 async def change(session: Session, caller: Principal, sku_id: UUID, body: StockCount | StockDelta) -> StockChangeRead:
     """Change the stock of one sku of the caller. Raises NotFound, or a Conflict with the current value."""
-    outcomes = await repository.change(session, caller, "partial", [_change(sku_id, body)])
+    outcomes = await repository.change(session, caller, "partial", [body.change(sku_id)])
     if not outcomes:
         raise NotFound
     (outcome,) = outcomes
@@ -39,7 +39,7 @@ async def change(session: Session, caller: Principal, sku_id: UUID, body: StockC
 
 async def change_batch(
     session: Session, caller: Principal, batch: StockBatch, language: Language
-) -> list[StockBatchRow]:
+) -> list[dict[str, Any]]:
     """Make the changes of a batch, the rows of one sku in their order, and tell what became of every row.
 
     Raises StockBatchRefused when the batch is atomic and a row is invalid or in conflict; nothing was written then.
@@ -48,21 +48,15 @@ async def change_batch(
     readable = [(row, body) for row, body in enumerate(rows) if not isinstance(body, InvalidRow)]
     # An atomic batch with a row that cannot be read is lost, but what else is wrong with it is worth telling.
     mode: Mode = "check" if batch.mode == "atomic" and len(readable) < len(rows) else batch.mode
-    changes = [_change(body.sku_id, body) for _, body in readable]
+    changes = [body.change(body.sku_id) for _, body in readable]
     made = await repository.change(session, caller, mode, changes) if changes else []
     outcomes = {readable[outcome.place - 1][0]: outcome for outcome in made}
     results = [_result(row, body, outcomes.get(row), language) for row, body in enumerate(rows)]
-    failed = [result for result in results if result.status in {"conflict", "invalid"}]
+    failed = [result for result in results if result["status"] in {"conflict", "invalid"}]
     if failed and batch.mode == "atomic":
-        errors = [{"pointer": f"/rows/{result.row}", "in": "body", **result.model_dump()} for result in failed]
+        errors = [{"pointer": f"/rows/{result['row']}", "in": "body", **result} for result in failed]
         raise StockBatchRefused(failed=len(failed), rows=len(rows), errors=errors)
     return results
-
-
-def _change(sku_id: UUID, body: StockCount | StockDelta) -> Change:
-    if isinstance(body, StockCount):
-        return Change(sku_id, body.count, body.expected_version, body.expected_count, None, None, None, None)
-    return Change(sku_id, None, None, None, body.delta, body.device_id, body.sequence, body.reason)
 
 
 def _pointer(body: StockCount | StockDelta) -> str:
@@ -78,16 +72,17 @@ def _done(outcome: Outcome) -> Literal["applied", "duplicate"]:
 
 def _result(
     row: int, body: StockCountRow | StockDeltaRow | InvalidRow, outcome: Outcome | None, language: Language
-) -> StockBatchRow:
+) -> dict[str, Any]:
     """What became of a row: without an outcome it could not be read, or its sku is not one of the caller's."""
     if outcome is None:
-        code, detail = UnknownSku.code, UnknownSku.sentence[language]
         if isinstance(body, InvalidRow):
-            code, detail = body.code, body.detail
-        return StockBatchRow(row=row, sku_id=body.sku_id, status="invalid", code=code, detail=detail, **NO_LEVEL)
-    if outcome.verdict in CONFLICTS:
-        code, detail = outcome.verdict, CONFLICTS[outcome.verdict].sentence[language]
-        level = outcome.level()
-        return StockBatchRow(row=row, sku_id=body.sku_id, status="conflict", code=code, detail=detail, **level)
-    status = _done(outcome)
-    return StockBatchRow(row=row, sku_id=body.sku_id, status=status, code=None, detail=None, **outcome.level())
+            return batch_row(row, body.sku_id, "invalid", NO_LEVEL, code=body.code, detail=body.detail)
+        return batch_row(
+            row, body.sku_id, "invalid", NO_LEVEL, code=UnknownSku.code, detail=UnknownSku.sentence[language]
+        )
+    _, verdict, *level = outcome
+    if verdict in CONFLICTS:
+        return batch_row(
+            row, body.sku_id, "conflict", level, code=verdict, detail=CONFLICTS[verdict].sentence[language]
+        )
+    return batch_row(row, body.sku_id, _done(outcome), level)
