@@ -13,9 +13,12 @@ from benchmarks.tables import amount, markdown, number, spread
 
 Sources = Mapping[str, Run]
 
-COMMANDS: Final = {"bench": "make bench", "prove": "make prove", "faults": "make faults", "million": "make million"}
-OVER_HTTP: Final = "http"
-"""In the keys of figures that were taken with services as processes of their own."""
+COMMANDS: Final = {
+    "bench": "make bench", "prove": "make prove", "faults": "make faults", "million": "make million",
+    "apart": "python -m benchmarks.apart",
+}  # fmt: skip
+OTHER_FLOOR: Final = ("order",)
+"""Of `make bench`, whose ratio is to another floor than that of the market as processes."""
 
 
 def sources(runs: Sources) -> str:
@@ -93,18 +96,32 @@ def bench(runs: Sources) -> str:
     )
     return markdown(
         ("figure", "median (least to most)", "its floor", "ratio (least to most)", "bound", "holds"),
-        [*_figures(run, over_http=False), last],
+        [*_figures(run), last],
     )
 
 
 def over_http(runs: Sources) -> str:
-    """The figures of the market whose services are processes of their own."""
-    run = latest(runs, "bench-full")
-    rows = [] if run is None else list(_figures(run, over_http=True))
-    if not rows:
-        return absent("bench", "figures over HTTP")
-    header = ("figure", "median (least to most)", "its floor", "ratio (least to most)", "bound", "holds")
-    return markdown(header, rows)
+    """What the market as processes serves through one gateway, beside the market in one, and the memory of each."""
+    run, together = latest(runs, "apart"), latest(runs, "bench-full")
+    if run is None:
+        return absent("apart")
+    alone = {} if together is None else together["ratios"]
+    rates = [
+        (
+            (together or {}).get("figures", {}).get(key, {"title": key})["title"],
+            spread(run["rates"][key]),
+            spread(ratios),
+            number(median(alone[key])) if key in alone and key not in OTHER_FLOOR else "",
+        )
+        for key, ratios in run["ratios"].items()
+    ]
+    held = [
+        (process, number(memory["rss"]), number(memory["pss"]), number(run["crowded"][process]["rss"]))
+        for process, memory in run["resting"].items()
+    ]
+    first = ("through one gateway process", "req/s (least to most)", "ratio to hello", "of the market in one process")
+    second = ("process", "MiB resident", "its share (PSS)", "most while 64 people sign in")
+    return f"{markdown(first, rates)}\n\n{markdown(second, held)}"
 
 
 def missed(runs: Sources) -> str:
@@ -145,16 +162,16 @@ def capacity(runs: Sources) -> str:
     if run is None:
         return absent("bench")
     try:
-        return chapter(measured(run, latest(runs, "million")), Assumptions())
+        return chapter(measured(run, latest(runs, "million"), latest(runs, "apart")), Assumptions())
     except NotMeasured as error:
         return f"Not computed: {error}"
 
 
-def _figures(run: Run, *, over_http: bool) -> Iterator[tuple[str, ...]]:
+def _figures(run: Run) -> Iterator[tuple[str, ...]]:
     figures = run.get("figures", {})
     for key, figure in figures.items():
         floor = figure["floor"]
-        if floor is None or (OVER_HTTP in key) is not over_http:
+        if floor is None:
             continue
         ratios = run["ratios"][key]
         floors = _values(run, floor)
@@ -190,5 +207,6 @@ def _command(name: str) -> str:
     return COMMANDS[name.split("-")[1]]
 
 
-def absent(kind: str, what: str = "run") -> str:
-    return f"No {what} of `{COMMANDS[kind]}` is kept yet."
+def absent(kind: str) -> str:
+    """What stands there where nothing was measured."""
+    return f"No run of `{COMMANDS[kind]}` is kept yet."

@@ -44,7 +44,7 @@ def newest(directory: Path = RESULTS) -> list[str]:
     """
     bench = [path.stem for path in kept("bench-full", directory)]
     names = {*bench[:1], *bench[-1:]}
-    for kind in ("faults", "million*"):
+    for kind in ("faults", "million*", "apart"):
         names.update(path.stem for path in kept(kind, directory)[:1])
     proved: set[str] = set()
     for path in kept("prove-*", directory):

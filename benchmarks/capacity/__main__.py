@@ -10,12 +10,12 @@ from benchmarks.kept import kept, read
 
 def main() -> int:
     """Print the chapter; 1 where the kept runs do not measure what it needs."""
-    bench, million = kept("bench-full"), kept("million*")
+    bench, *others = ([read(path) for path in kept(kind)[:1]] for kind in ("bench-full", "million*", "apart"))
     if not bench:
         print("There is no full run in docs/results: `make bench` makes one.", file=sys.stderr)
         return 1
     try:
-        print(chapter(measured(read(bench[0]), read(million[0]) if million else None), Assumptions()))
+        print(chapter(measured(bench[0], *(runs[0] if runs else None for runs in others)), Assumptions()))
     except NotMeasured as error:
         print(error, file=sys.stderr)
         return 1

@@ -15,8 +15,11 @@ class NotMeasured(Exception):
     """A run lacks what the model needs; the message says which figures."""
 
 
-def measured(bench: Run, million: Run | None) -> Measured:
-    """From a full run of `make bench` and, where there is one, of `make million`; raises NotMeasured."""
+def measured(bench: Run, million: Run | None, apart: Run | None) -> Measured:
+    """From a full run of `make bench` and, where there are such, of `make million` and of the market as processes.
+
+    Raises NotMeasured.
+    """
     lines = next((size for size in BULK_SIZES if f"bulk_{size}" in bench["readings"]), BULK_SIZES[0])
     wanted = ("detail_cached", "detail", "list", "search_postgres", "order", f"bulk_{lines}", "batch", "sign_in")
     missing = [key for key in wanted if _cost(bench, key) is None]
@@ -37,18 +40,20 @@ def measured(bench: Run, million: Run | None) -> Measured:
         sign_in=sign_in,
         market_mib=bench["memory"]["rss"],
         servers_mib=sum(bench["beside"].values()),
-        over_http=_over_http(bench),
+        over_http=_over_http(bench, apart),
         hot_orders=median(one["value"] for one in hot) if hot else None,
         product_bytes=_bytes(million, "catalog.products", ("catalog.",), ("vendors.stock",)),
         order_bytes=_bytes(million, "orders.orders", ("orders.",), ("vendors.stock_movements",)),
     )
 
 
-def _over_http(bench: Run) -> float | None:
-    """How much more processor time a product page takes when the gateway reaches the catalog over HTTP."""
-    key = next((key for key in bench["readings"] if "http" in key and "detail" in key and "cached" not in key), "")
-    alone, apart = _cost(bench, "detail"), _cost(bench, key)
-    return None if alone is None or apart is None else apart.market / alone.market
+def _over_http(bench: Run, apart: Run | None) -> float | None:
+    """At most so many times the work of one process, with the services as processes of their own.
+
+    A gateway's process then serves fewer pages than one process that does everything; that is measured. The service
+    beside it is taken to work as much as that one process did, which is too much.
+    """
+    return None if apart is None else 1 + median(bench["ratios"]["detail"]) / median(apart["ratios"]["detail"])
 
 
 def _bytes(million: Run | None, counted: str, schemas: tuple[str, ...], tables: tuple[str, ...]) -> float | None:

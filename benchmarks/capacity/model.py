@@ -47,7 +47,7 @@ class Measured:
     servers_mib: float
     """Of the servers beside the market, PostgreSQL and Meilisearch, at 10,000 products or fewer."""
     over_http: float | None
-    """What a request costs with services as processes of their own, as a multiple of its cost in one process."""
+    """At most so many times the cost in one process, with services as processes of their own."""
     hot_orders: float | None
     """Orders a second of one sku that 64 buyers want."""
     product_bytes: float | None
@@ -310,7 +310,7 @@ def ladder(measured: Measured, assumed: Assumptions, cores: int) -> list[Step]:
     ]
     if measured.over_http is not None:
         over_http = whole.market * measured.over_http
-        steps.append(apart("the same, each service apart over HTTP", of_machine / primary, over_http))
+        steps.append(apart("the same, each service apart over HTTP, at most", of_machine / primary, over_http))
     return steps
 
 

@@ -159,7 +159,7 @@ class TestMeasured:
 
     def test_costs_are_medians_and_lines_are_shares(self) -> None:
         notes = [{"value": 1.0, "notes": {"server_cpu_ms": ms, "postgres_cpu_ms": ms / 2}} for ms in (1.0, 9.0, 2.0)]
-        found = measured(self.run(order=notes, hot_sku=[{"value": 400.0, "notes": {}}]), None)
+        found = measured(self.run(order=notes, hot_sku=[{"value": 400.0, "notes": {}}]), None, None)
         assert (found.order, found.bulk_line) == (Cost(2.0, 1.0), Cost(1 / 500, 0.5 / 500))
         assert (found.market_mib, found.servers_mib, found.hot_orders) == (190.0, 400.0, 400.0)
         assert found.product_bytes is None
@@ -172,14 +172,14 @@ class TestMeasured:
             {"name": "vendors.stock_movements", "rows": 20, "table": 30, "indexes": 10},
             {"name": "ops.outbox", "rows": 5, "table": 999, "indexes": 999},
         ]
-        found = measured(self.run(), {"relations": {"1M": relations}})
+        found = measured(self.run(), {"relations": {"1M": relations}}, None)
         assert (found.product_bytes, found.order_bytes) == (6.0, 10.0)
 
     def test_services_over_http_cost_a_multiple(self) -> None:
-        notes = {"server_cpu_ms": 1.7, "postgres_cpu_ms": 0.5}
-        assert measured(self.run(http_detail=[{"value": 1.0, "notes": notes}]), None).over_http == 1.7
-        assert measured(self.run(), None).over_http is None
+        bench = {**self.run(), "ratios": {"detail": [0.06, 0.09, 0.06]}}
+        assert measured(bench, None, {"ratios": {"detail": [0.04, 0.03, 0.04]}}).over_http == pytest.approx(2.5)
+        assert measured(bench, None, None).over_http is None
 
     def test_missing_figures_are_named(self) -> None:
         with pytest.raises(NotMeasured, match="no processor time of list, sign_in"):
-            measured(self.run(list=[], sign_in=[{"value": 1.0, "notes": {}}]), None)
+            measured(self.run(list=[], sign_in=[{"value": 1.0, "notes": {}}]), None, None)

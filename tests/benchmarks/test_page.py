@@ -20,9 +20,8 @@ def bench(detail: float, order: float) -> dict[str, Any]:
         "hello": {"title": "floor: hello", "unit": "req/s", "floor": None, "bound": None},
         "detail": {"title": "product detail", "unit": "req/s", "floor": "hello", "bound": "≥ 0.06"},
         "order": {"title": "order", "unit": "orders/s", "floor": "hello", "bound": "≥ 0.06"},
-        "http_detail": {"title": "product detail over HTTP", "unit": "req/s", "floor": "hello", "bound": None},
     }
-    values = {"hello": 1000.0, "detail": detail, "order": order, "http_detail": 50.0}
+    values = {"hello": 1000.0, "detail": detail, "order": order}
     return {
         "machine": MACHINE,
         "figures": figures,
@@ -108,7 +107,19 @@ class TestBlocks:
             "| order | 51 (51 to 51) orders/s | 1,000 req/s, hello | 0.051 (0.051 to 0.051) | ≥ 0.06 | **no** |" in page
         )
         assert "- order: 0.05 is not ≥ 0.06" in page
-        assert page.index("product detail over HTTP") > page.index("# http")
+
+    def test_processes_stand_beside_the_market_in_one(self, results: Path) -> None:
+        run = {
+            "machine": MACHINE,
+            "rates": {"hello": [1000.0], "detail": [60.0, 50.0, 70.0]},
+            "ratios": {"detail": [0.06, 0.05, 0.07]},
+            "resting": {"gateway": {"rss": 90.0, "pss": 70.0}},
+            "crowded": {"gateway": {"rss": 220.0, "pss": 200.0}},
+        }
+        (results / "20260105T000000Z-apart.json").write_bytes(orjson.dumps(run))
+        page = rendered(EMPTY, newest(results), results)
+        assert "| product detail | 60 (50 to 70) | 0.06 (0.05 to 0.07) | 0.1 |" in page
+        assert "| gateway | 90 | 70 | 220 |" in page
 
     def test_what_moved_is_told_from_the_oldest_to_the_newest(self, results: Path) -> None:
         page = rendered(EMPTY, newest(results), results)
