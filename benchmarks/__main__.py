@@ -28,7 +28,7 @@ from benchmarks.reads import details
 from benchmarks.report import FIGURES, Results, WhereTimeGoes
 from benchmarks.rounds import FULL, QUICK, Plan, Reading, run_rounds
 from benchmarks.server_time import server_times
-from benchmarks.supplies import gather
+from benchmarks.supplies import crowd, gather
 from ishop import logs
 from ishop.home import StartupError
 from ishop.settings import Role, Settings
@@ -85,7 +85,7 @@ async def take(plan: Plan) -> Results:
         async with prepared(grounds, supplies, captured, plan) as bench:
             say(f"Warming up, then {plan.rounds} rounds.")
             readings = await run_rounds(measures(bench), plan.rounds, tell)
-            held = processes.memory(grounds.market.pid)
+            (held,) = await processes.memory_while(crowd(grounds.market.port), grounds.market.pid)
             servers = processes.children(grounds.market.pid)
             beside = {processes.name(pid): processes.memory_of_tree(pid) for pid in servers}
             say("Looking where the time goes.")

@@ -16,7 +16,7 @@ import asyncpg
 from benchmarks import floors, processes, reads
 from benchmarks.capture import Captured
 from benchmarks.grounds import Grounds, Server
-from benchmarks.load import Burst, send
+from benchmarks.load import Burst, LoadFailed, send
 from benchmarks.orders import bulk_orders, one_line_orders
 from benchmarks.pgbench_script import order_script
 from benchmarks.rounds import Measure, Plan, Reading
@@ -29,6 +29,8 @@ BUYERS: Final = 16
 CROWD: Final = 64
 """Buyers who all want the same sku."""
 READERS: Final = 16
+METRICS_ABOVE: Final = 1000
+"""What a market adds to its port where nobody names the port of its figures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +69,10 @@ def measures(bench: Bench) -> dict[str, Measure]:
     plan, supplies, captured = bench.plan, bench.supplies, bench.captured
     found: dict[str, Measure] = {
         "hello": partial(_hello, bench),
-        "detail": partial(_read, bench, reads.details(supplies.products)),
-        "list": partial(_read, bench, reads.lists()),
+        "detail_cached": partial(_read, bench, reads.detail(supplies.products[0])),
+        "list_cached": partial(_read, bench, reads.first_page()),
+        "detail": partial(_read_uncached, bench, reads.details(supplies.products)),
+        "list": partial(_read_uncached, bench, reads.lists()),
         **_search_measures(bench),
         "pgbench": partial(_pgbench, bench, bench.script, BUYERS),
         "order": partial(_order, bench, one_line_orders(supplies, supplies.offers), BUYERS),
@@ -114,6 +118,17 @@ async def _read(bench: Bench, requests: Iterator[bytes]) -> Reading:
     async with _cpu(bench, bench.grounds.market) as cpu:
         burst = await send(bench.grounds.market.port, requests, connections=READERS, seconds=bench.plan.read_seconds)
     return _rate(burst, cpu)
+
+
+async def _read_uncached(bench: Bench, requests: Iterator[bytes]) -> Reading:
+    """Reads that the market must answer anew each time; raises LoadFailed where its memory answered any."""
+    metrics_port = bench.grounds.market.port + METRICS_ABOVE
+    before = await reads.hits(metrics_port)
+    reading = await _read(bench, requests)
+    remembered = await reads.hits(metrics_port) - before
+    if remembered:
+        raise LoadFailed(f"{remembered:.0f} reads that were to be answered anew came from the gateway's memory.")
+    return reading
 
 
 async def _search(bench: Bench, server: Server, requests: Iterator[bytes], engine: str) -> Reading:

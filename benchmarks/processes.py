@@ -1,6 +1,8 @@
 """What a process used, as Linux tells it: processor time and memory."""
 
+import asyncio
 import os
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -8,6 +10,7 @@ from typing import Final
 from ishop.home import CLUSTER
 
 TICKS: Final = os.sysconf("SC_CLK_TCK")
+LOOK_SECONDS: Final = 0.01
 MIB: Final = 1024.0
 """Of the kilobytes that /proc counts in."""
 
@@ -54,6 +57,18 @@ def memory(pid: int) -> Memory:
     return Memory(
         rss=rollup["Rss"] / MIB, pss=rollup["Pss"] / MIB, peak=_sizes(Path(f"/proc/{pid}/status"))["VmHWM"] / MIB
     )
+
+
+async def memory_while(work: Awaitable[object], *pids: int) -> list[Memory]:
+    """What processes held at most while `work` was done, in the order of `pids`."""
+    most = [memory(pid) for pid in pids]
+    task = asyncio.ensure_future(work)
+    while not task.done():
+        now = [memory(pid) for pid in pids]
+        most = [max(pair, key=lambda one: one.rss) for pair in zip(most, now, strict=True)]
+        await asyncio.sleep(LOOK_SECONDS)
+    await task
+    return most
 
 
 def memory_of_tree(pid: int) -> float:

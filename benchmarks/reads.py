@@ -1,12 +1,16 @@
 """The requests of a reader: product pages, lists and searches, each with an address that no cache has seen lately."""
 
 import random
+import re
 from collections.abc import Iterator, Sequence
-from itertools import count, cycle
+from itertools import count, cycle, repeat
 from typing import Final
 from urllib.parse import urlencode
 
+import httpx
+
 from benchmarks.load import http_request
+from ishop.child_process import LOOPBACK
 
 QUERIES: Final = (
     "gula aren", "gula arn", "palm sugar", "gule abang", "gula semut", "minyak kelapa", "coconut oil", "vco",
@@ -18,18 +22,40 @@ QUERIES: Final = (
 )  # fmt: skip
 """What people type: Indonesian and English, dialect, typos, affixes, what it is for, place and certificate words."""
 
+HITS: Final = re.compile(r'^ishop_public_cache_total\{outcome="hit"\} ([0-9.e+]+)$', re.MULTILINE)
 DEAREST: Final = 1_000_000_000
 """Above every price. A `price_max` from here up excludes nothing, and makes an address that was not asked for yet."""
 
 
 def details(products: Sequence[str], seed: int = 1) -> Iterator[bytes]:
-    """Every product once in random order, then again: as long as possible between two requests for the same."""
+    """Every address of every product in random order, then again; `products` are ids and slugs.
+
+    With two languages these are four answers for each product, so that the gateway has forgotten one (after 0.9 s) long
+    before it is asked for again. `hits` tells whether that was so.
+    """
     shuffled = random.Random(seed).sample(products, len(products))  # noqa: S311 - which page is read is no secret.
-    return cycle([http_request("GET", f"/v1/products/{product}") for product in shuffled])
+    languages = [{"Accept-Language": language} for language in ("id", "en")]
+    return cycle(
+        [
+            http_request("GET", f"/v1/products/{product}", headers=headers)
+            for headers in languages
+            for product in shuffled
+        ]
+    )
+
+
+def detail(product: str) -> Iterator[bytes]:
+    """One product's page, again and again."""
+    return repeat(http_request("GET", f"/v1/products/{product}"))
+
+
+def first_page() -> Iterator[bytes]:
+    """The list that a front end opens with, again and again."""
+    return repeat(http_request("GET", "/v1/products?limit=20"))
 
 
 def lists() -> Iterator[bytes]:
-    """The first page of 20."""
+    """The first page of 20, each at an address that nobody asked for before."""
     return (http_request("GET", f"/v1/products?limit=20&price_max={DEAREST + number}") for number in count())
 
 
@@ -42,3 +68,11 @@ def searches(queries: Sequence[str] = QUERIES) -> Iterator[bytes]:
 def search_target(query: str, price_max: int = DEAREST) -> str:
     """The address of one search."""
     return f"/v1/search/products?{urlencode({'q': query, 'per_page': 20, 'price_max': price_max})}"
+
+
+async def hits(metrics_port: int) -> float:
+    """How many public reads a gateway answered out of its memory since its start, as its figures say."""
+    async with httpx.AsyncClient(trust_env=False) as client:
+        page = (await client.get(f"http://{LOOPBACK}:{metrics_port}/metrics")).raise_for_status().text
+    found = HITS.search(page)
+    return float(found[1]) if found is not None else 0.0

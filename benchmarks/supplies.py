@@ -1,8 +1,11 @@
 """What a load needs of the market: who calls, what can be bought in any amount, and whose stock is changed."""
 
+import asyncio
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from http import HTTPStatus
 from itertools import repeat
 from typing import Final
 from urllib.parse import urlencode
@@ -12,11 +15,15 @@ import asyncpg
 import httpx
 
 from benchmarks.grounds import Grounds
-from benchmarks.load import http_request
+from benchmarks.load import LoadFailed, http_request
 from demo.accounts import CONSUMER, HOTEL, PASSWORD, VENDOR
 from ishop.child_process import LOOPBACK
 from ishop.clock import business_date, now
 
+CROWD: Final = 64
+"""People who sign in at once, where memory is measured: a hash takes 64 MiB."""
+HASHES_AT_ONCE: Final = 2
+"""As many as the gateway makes; with fewer, nothing was measured."""
 PLENTY: Final = 100_000_000
 BATCH_ROWS: Final = 10_000
 CERTIFIED_DAYS: Final = 60
@@ -35,6 +42,7 @@ class Supplies:
     """Tokens live for ten minutes, longer than a run."""
 
     products: tuple[str, ...]
+    """Ids and slugs."""
     offers: tuple[Offer, ...]
     stock_skus: tuple[UUID, ...]
     """10,000 skus of the vendor that signs in."""
@@ -56,7 +64,7 @@ async def gather(grounds: Grounds) -> Supplies:
         stock_skus = await connection.fetch(ADD_SKUS, UUID(vendor["vendors"][0]["id"]), BATCH_ROWS)
         certified_until = business_date(now()) + timedelta(days=CERTIFIED_DAYS)
         offers = await connection.fetch(OFFERS, certified_until)
-        products = await connection.fetch("SELECT product_id::text FROM catalog.product_documents ORDER BY product_id")
+        products = await connection.fetch(PRODUCTS)
         await connection.execute("CREATE SCHEMA bench")
         await connection.execute("CREATE TABLE bench.skus (place integer PRIMARY KEY, sku_id uuid NOT NULL)")
         await connection.copy_records_to_table(
@@ -69,7 +77,7 @@ async def gather(grounds: Grounds) -> Supplies:
     finally:
         await connection.close()
     return Supplies(
-        products=tuple(row[0] for row in products),
+        products=tuple(name for row in products for name in row),
         offers=tuple(Offer(row["sku_id"], row["quantity"]) for row in offers),
         stock_skus=tuple(row[0] for row in stock_skus),
         consumer=tokens[0],
@@ -85,6 +93,18 @@ def sign_ins() -> Iterator[bytes]:
     return repeat(http_request("POST", "/v1/auth/token", form=form))
 
 
+async def crowd(port: int) -> None:
+    """CROWD people sign in at the same moment. Who waits too long for a place may be sent away, as the API says."""
+    form = {"grant_type": "password", "username": CONSUMER, "password": PASSWORD}
+    limits = httpx.Limits(max_connections=CROWD)
+    url = f"http://{LOOPBACK}:{port}/v1/auth/token"
+    async with httpx.AsyncClient(trust_env=False, timeout=60, limits=limits) as client:
+        answers = await asyncio.gather(*(client.post(url, data=form) for _ in range(CROWD)))
+    found = Counter(answer.status_code for answer in answers)
+    if not found.keys() <= {HTTPStatus.OK, HTTPStatus.SERVICE_UNAVAILABLE} or found[HTTPStatus.OK] < HASHES_AT_ONCE:
+        raise LoadFailed(f"{CROWD} people who signed in at once were answered {dict(found)}.")
+
+
 async def sign_in(client: httpx.AsyncClient, email: str) -> str:
     """The access token of a demo account."""
     form = {"grant_type": "password", "username": email, "password": PASSWORD}
@@ -97,6 +117,8 @@ async def _me(client: httpx.AsyncClient, token: str) -> dict[str, list[dict[str,
     body: dict[str, list[dict[str, str]]] = answer.raise_for_status().json()
     return body
 
+
+PRODUCTS: Final = "SELECT product_id::text, slug FROM catalog.product_documents ORDER BY product_id"
 
 RESTOCK: Final = """
 WITH restocked AS (
