@@ -58,7 +58,7 @@ OWN: Final[tuple[tuple[str, str, str, str, Parameters], ...]] = (
     ("an order", CONSUMER, "/v1/orders/{}", "orders", {}),
     ("orders of an organization", HOTEL, "/v1/orders", "", {"limit": 20, "organization_id": "{organization}"}),
     ("vendor orders", VENDOR, "/v1/vendor-orders", "", {"limit": 20}),
-    ("vendor orders by state", VENDOR, "/v1/vendor-orders", "", {"limit": 20, "status": "accepted"}),
+    ("vendor orders by state", VENDOR, "/v1/vendor-orders", "", {"limit": 20, "status": "delivered"}),
     ("a vendor order", VENDOR, "/v1/vendor-orders/{}", "vendor_orders", {}),
     ("stock of a vendor", VENDOR, "/v1/stock", "", {"limit": 50}),
     ("movements of a sku", VENDOR, "/v1/stock/{}/movements", "sold_skus", {"limit": 20}),

@@ -1,22 +1,27 @@
 """What was measured, and the report: ratios of the large market to the small one, searches, disk and seconds."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from statistics import median, quantiles
 from typing import Any, Final
 
 from rich.console import Console
-from rich.table import Table
 
 from benchmarks.million.index_rate import IndexRate
 from benchmarks.million.kinds import Kind
 from benchmarks.million.markets import LARGE, SMALL, Relation, Size
+from benchmarks.tables import table
 
 WIDTH: Final = 140
 FLAT: Final = 1.3
 """The large market may take so many times what the small one takes, in the middle and at the 99th of a hundred."""
 SEARCH_MS: Final = 20.0
 """What 95 of 100 searches of any kind may take at most, with all that is around the engine."""
+FLAT_HEADER: Final = (
+    "ms", f"p50 {SMALL.name}", f"p50 {LARGE.name}", "ratio (of rounds)", f"p99 {SMALL.name}", f"p99 {LARGE.name}",
+    "ratio", f"≤ {FLAT:g}",
+)  # fmt: skip
+SEARCH_HEADER: Final = (f"ms, PostgreSQL engine, {LARGE.name}", "p50", "p95", "p99", f"p95 ≤ {SEARCH_MS:g}")
 SHOWN_RELATIONS: Final = 12
 MIB: Final = 2**20
 
@@ -96,9 +101,13 @@ def show(results: Results, described: dict[str, str], console: Console) -> None:
         f"the gateway's memory of public answers is off. Measured in {results.measured_in:.0f} s.",
         soft_wrap=True,
     )
-    _show_flat(results, console)
-    _show_searches(results, console)
-    _show_disk(results, console)
+    flat = [kind for kind in results.kinds if not kind.searches]
+    if flat:
+        console.print(table(FLAT_HEADER, (_flat_row(results, kind) for kind in flat)))
+    searches = [kind for kind in results.kinds if kind.searches]
+    if searches:
+        console.print(table(SEARCH_HEADER, (_search_row(results, kind) for kind in searches)))
+    console.print(table(("on disk, MiB", "rows", "table", "indexes"), _disk_rows(results)))
     console.print(f"{len(results.kinds)} kinds, {len(beyond)} beyond their bound.", soft_wrap=True)
     for size, seconds in results.seconds.items():
         for what, taken in seconds.items():
@@ -114,46 +123,30 @@ def show(results: Results, described: dict[str, str], console: Console) -> None:
         console.print(f"{name}: {value}", markup=False, soft_wrap=True)
 
 
-def _show_flat(results: Results, console: Console) -> None:
-    table = Table("ms", "p50 10k", "p50 1M", "ratio", "least to most", "p99 10k", "p99 1M", "ratio", f"≤ {FLAT:g}")
-    for kind in results.kinds:
-        if not kind.searches:
-            ratio = _ratio(results, kind)
-            p50s, p99s = ([_percentile(results, kind, size, at) for size in (SMALL, LARGE)] for at in (50, 99))
-            table.add_row(
-                kind.name,
-                *(f"{value:.2f}" for value in p50s),
-                f"{ratio.p50:.2f}",
-                f"{ratio.least:.2f} to {ratio.most:.2f}",
-                *(f"{value:.2f}" for value in p99s),
-                f"{ratio.p99:.2f}",
-                "pass" if ratio.holds else "MISSED",
-            )
-    if table.row_count:
-        console.print(table)
+def _flat_row(results: Results, kind: Kind) -> tuple[str, ...]:
+    ratio = _ratio(results, kind)
+    p50s, p99s = ([_percentile(results, kind, size, at) for size in (SMALL, LARGE)] for at in (50, 99))
+    return (
+        kind.name,
+        *(f"{value:.2f}" for value in p50s),
+        f"{ratio.p50:.2f} ({ratio.least:.2f} to {ratio.most:.2f})",
+        *(f"{value:.2f}" for value in p99s),
+        f"{ratio.p99:.2f}",
+        "pass" if ratio.holds else "MISSED",
+    )
 
 
-def _show_searches(results: Results, console: Console) -> None:
-    table = Table("ms, PostgreSQL engine, 1M", "p50", "p95", "p99", f"p95 ≤ {SEARCH_MS:g}")
-    for kind in results.kinds:
-        if kind.searches:
-            values = [_percentile(results, kind, LARGE, at) for at in (50, 95, 99)]
-            verdict = "pass" if values[1] <= SEARCH_MS else "MISSED"
-            table.add_row(kind.name, *(f"{value:.2f}" for value in values), verdict)
-    if table.row_count:
-        console.print(table)
+def _search_row(results: Results, kind: Kind) -> tuple[str, ...]:
+    values = [_percentile(results, kind, LARGE, at) for at in (50, 95, 99)]
+    return kind.name, *(f"{value:.2f}" for value in values), "pass" if values[1] <= SEARCH_MS else "MISSED"
 
 
-def _show_disk(results: Results, console: Console) -> None:
-    table = Table("on disk, MiB", "rows", "table", "indexes")
-    found = results.relations.get(LARGE.name, [])
-    for one in found[:SHOWN_RELATIONS]:
-        table.add_row(one.name, f"{one.rows:,}", f"{one.table / MIB:,.0f}", f"{one.indexes / MIB:,.0f}")
+def _disk_rows(results: Results) -> Iterator[tuple[str, ...]]:
+    for one in results.relations.get(LARGE.name, [])[:SHOWN_RELATIONS]:
+        yield one.name, f"{one.rows:,}", f"{one.table / MIB:,.0f}", f"{one.indexes / MIB:,.0f}"
     for size, relations in results.relations.items():
         tables, indexes = sum(one.table for one in relations), sum(one.indexes for one in relations)
-        table.add_row(f"all tables, {size}", "", f"{tables / MIB:,.0f}", f"{indexes / MIB:,.0f}")
-    if table.row_count:
-        console.print(table)
+        yield f"all tables, {size}", "", f"{tables / MIB:,.0f}", f"{indexes / MIB:,.0f}"
 
 
 def _ratio(results: Results, kind: Kind) -> Ratio:

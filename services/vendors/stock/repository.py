@@ -19,10 +19,12 @@ GET = text(
     " FROM vendors.stock WHERE sku_id = :sku_id AND (:is_office OR vendor_id = ANY (CAST(:vendors AS uuid[])))"
 )
 
+# Vendors are looked up one by one, because an index has the skus of each in order, not those of several.
 PAGE = text(
-    "SELECT sku_id, on_hand, reserved, greatest(0, on_hand - reserved) AS available, shortfall, version"
-    " FROM vendors.stock WHERE vendor_id = ANY (CAST(:vendors AS uuid[])) AND sku_id > CAST(:after AS uuid)"
-    " ORDER BY sku_id LIMIT :limit"
+    "SELECT s.sku_id, s.on_hand, s.reserved, greatest(0, s.on_hand - s.reserved) AS available, s.shortfall, s.version"
+    " FROM unnest(CAST(:vendors AS uuid[])) AS own (vendor_id) CROSS JOIN LATERAL ("
+    "SELECT * FROM vendors.stock WHERE vendor_id = own.vendor_id AND sku_id > CAST(:after AS uuid)"
+    " ORDER BY sku_id LIMIT :limit) s ORDER BY s.sku_id LIMIT :limit"
 )
 
 MOVEMENTS = text(

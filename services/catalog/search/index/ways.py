@@ -150,6 +150,11 @@ BY_VENDORS: Final = """(
     LIMIT {candidates}
 )"""
 IN_THE_BOX: Final = "point(v.longitude, v.latitude) <@ box(point(:east, :north), point(:west, :south))"
+REGIONS_AROUND: Final = (
+    "ARRAY(SELECT DISTINCT 'region:' || v.region_code FROM vendors.vendors_v1 v"
+    " WHERE point(v.longitude, v.latitude) <@ box(point(:east, :north), point(:west, :south)))"
+)
+"""So that of a word that half of all have only those are fetched that may be near."""
 HOLDS: Final = "(SELECT true FROM vendors.certificates_v1 x WHERE x.vendor_id = v.id AND x.kind = {kind} LIMIT 1)"
 IN_CATEGORY: Final = (
     "d.commodity_slug = ANY (ARRAY(SELECT c.slug FROM catalog.commodities c WHERE c.category_slug = :category))"
@@ -220,6 +225,8 @@ def _conditions(branch: Branch, query: EngineQuery, answered: Container[str]) ->
             yield f"{TERMS} @> CAST(:terms{{n}} AS text[])"
         if branch.regions:
             yield f"{TERMS} && CAST(:region_terms{{n}} AS text[])"
+        if query.radius_km is not None:
+            yield f"{TERMS} && {REGIONS_AROUND}"
     if branch.commodities and not branch.words and "commodities" not in answered:
         yield "d.commodity_slug = ANY (CAST(:slugs{n} AS text[]))"
     if branch.regions and "regions" not in answered:
