@@ -109,7 +109,7 @@ def _searches() -> tuple[Asked, ...]:
         ("anything near", {"near": "-8.58,116.12", "sort": "distance"}, "ix_vendors_place"),
         ("a category near", {"category": "{category}", "near": "-8.58,116.12", "radius_km": 20}, "ix_vendors_place"),
         ("a category by price", {"category": "{category}", "sort": PRICE}, f"{PREFIX}commodity_price"),
-        ("a region by price", {"region": "{region}", "sort": PRICE}, f"{PREFIX}region_price"),
+        ("a region by price", {"region": "{region}", "sort": PRICE}, f"{PREFIX}region_price|{PREFIX}price_from"),
         ("a certificate by price", {"certificate": "{certificate}", "sort": DEAREST}, f"{PREFIX}certificates_price"),
         ("facets", {"category": "{category}", "facets": "region,vendor"}, f"{PREFIX}commodity_slug"),
     )  # fmt: skip

