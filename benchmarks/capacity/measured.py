@@ -21,7 +21,9 @@ def measured(bench: Run, million: Run | None, apart: Run | None) -> Measured:
     Raises NotMeasured.
     """
     lines = next((size for size in BULK_SIZES if f"bulk_{size}" in bench["readings"]), BULK_SIZES[0])
-    wanted = ("detail_cached", "detail", "list", "search_postgres", "order", f"bulk_{lines}", "batch", "sign_in")
+    # A run from before the cache answered nothing out of it: every page is then taken to cost what the others do.
+    cached_by = "detail_cached" if "detail_cached" in bench["readings"] else "detail"
+    wanted = (cached_by, "detail", "list", "search_postgres", "order", f"bulk_{lines}", "batch", "sign_in")
     missing = [key for key in wanted if _cost(bench, key) is None]
     if missing:
         raise NotMeasured(f"The run has no processor time of {', '.join(missing)}.")

@@ -180,6 +180,12 @@ class TestMeasured:
         assert measured(bench, None, {"ratios": {"detail": [0.04, 0.03, 0.04]}}).over_http == pytest.approx(2.5)
         assert measured(bench, None, None).over_http is None
 
+    def test_pages_of_a_run_without_a_cache_cost_what_the_others_do(self) -> None:
+        run = self.run()
+        del run["readings"]["detail_cached"]
+        found = measured(run, None, None)
+        assert found.cached == found.detail
+
     def test_missing_figures_are_named(self) -> None:
         with pytest.raises(NotMeasured, match="no processor time of list, sign_in"):
             measured(self.run(list=[], sign_in=[{"value": 1.0, "notes": {}}]), None, None)
