@@ -99,7 +99,7 @@ async def take(home: Path, rounds: int, seconds: float) -> Results:
             "list_cached": (parts.ports["gateway"], reads.first_page(), HTTPStatus.OK),
             "detail": (parts.ports[FORGETFUL], reads.details(supplies.products), HTTPStatus.OK),
             "list": (parts.ports[FORGETFUL], reads.lists(), HTTPStatus.OK),
-            "order": (parts.ports["gateway"], one_line_orders(supplies), HTTPStatus.CREATED),
+            "order": (parts.ports["gateway"], one_line_orders(supplies, supplies.offers), HTTPStatus.CREATED),
         }
         rates: dict[str, list[float]] = {"hello": [], **{key: [] for key in loads}}
         for number in range(rounds + 1):
