@@ -32,7 +32,7 @@ from benchmarks.processes import Memory
 from benchmarks.supplies import CROWD, Supplies, crowd, gather
 from benchmarks.tables import spread, table
 from ishop import logs
-from ishop.home import StartupError, load_secrets
+from ishop.home import StartupError
 from ishop.settings import Settings
 
 FORGETFUL: Final = "gateway-2"
@@ -124,13 +124,7 @@ async def _opened(home: Path) -> AsyncIterator[tuple[Parts, Server, Supplies]]:
         await parts.end(FORGETFUL)
         parts.start(FORGETFUL)
         await parts.wait_until_ready(FORGETFUL)
-        settings = Settings(
-            _env_file=None,
-            home=home,
-            database_port=parts.postgres.port,
-            database_name=parts.name,
-            **load_secrets(home).settings,
-        )
+        settings = parts.settings.model_copy(update={"home": home})
         gateway = Server(parts.running["gateway"].pid, parts.ports["gateway"], 0.0)
         yield parts, floor, await gather(Grounds(home, settings, gateway, floor, None))
 
