@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from fastapi import APIRouter, FastAPI
-from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -46,7 +45,6 @@ def create_service(name: str, role: Role, routers: Iterable[APIRouter], runtime:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        generate_unique_id_function=operation_id,
     )
     app.state.name = name
     app.state.runtime = runtime
@@ -59,7 +57,8 @@ def create_service(name: str, role: Role, routers: Iterable[APIRouter], runtime:
     app.state.gates = Gates()
     problems.install(app)
     for router in routers:
-        app.include_router(router)
+        # As routes of the service itself: FastAPI looks for a route of an included router twice, router by router.
+        app.router.routes.extend(router.routes)
     app.add_route("/healthz", healthz, include_in_schema=False)
     app.add_route("/readyz", readyz, include_in_schema=False)
     app.add_route(DOCUMENT_PATH, document, include_in_schema=False)
@@ -70,11 +69,6 @@ async def close_service(app: FastAPI) -> None:
     """Give back what the service holds, the last made first."""
     for close in reversed(app.state.closers):
         await close()
-
-
-def operation_id(route: APIRoute) -> str:
-    """A stable operationId: the feature and what is done to it, such as `orders_place`."""
-    return f"{route.tags[0]}_{route.name}".replace("-", "_").replace(" ", "_")
 
 
 async def healthz(_: Request) -> Response:
