@@ -172,12 +172,12 @@ def from_validation(problems: Sequence[Mapping[str, Any]]) -> AppError:
     return InvalidRequest(errors=errors)
 
 
-def from_database(error: DBAPIError) -> AppError:
+def from_database(error: Exception) -> AppError:
     """A database error as our answer: transient is 503, refused by a CHECK, the last line, 409, all else our bug."""
     cause = _cause(error)
     if isinstance(cause, pg.CheckViolationError):
         return Conflict()
-    if error.connection_invalidated or isinstance(cause, TRANSIENT):
+    if isinstance(cause, TRANSIENT) or (isinstance(error, DBAPIError) and error.connection_invalidated):
         return Unavailable()
     return InternalError()
 
@@ -248,7 +248,7 @@ def _install_database(app: FastAPI, answer: Callable[[Request, AppError], Respon
         return answer(request, Unavailable())
 
     async def on_database(request: Request, error: Exception) -> Response:
-        rendered = from_database(error) if isinstance(error, DBAPIError) else InternalError()
+        rendered = from_database(error)
         if rendered.status == InternalError.status and isinstance(_cause(error), BEHIND):
             rendered = rendered if await request.app.state.database.is_migrated() else Unavailable()
         if rendered.status == Unavailable.status:
@@ -260,5 +260,5 @@ def _install_database(app: FastAPI, answer: Callable[[Request, AppError], Respon
     app.add_exception_handler(PoolTimeout, on_unavailable)
     for transient in (*TRANSIENT, TimeoutError):
         app.add_exception_handler(transient, on_unavailable)
-    for ours in (DBAPIError, *BEHIND):
+    for ours in (DBAPIError, pg.CheckViolationError, *BEHIND):
         app.add_exception_handler(ours, on_database)

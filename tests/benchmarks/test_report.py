@@ -55,7 +55,7 @@ class TestRatios:
 
 class TestBounds:
     def test_median_decides(self) -> None:
-        assert results().missed() == ["order of one line, 16 buyers: 0.11 is not ≥ 0.12"]
+        assert results().missed() == ["order of one line, 16 buyers: 0.11 is not ≥ 0.25"]
 
     def test_memory_is_bounded_too(self) -> None:
         assert results(memory=Memory(301.0, 290.0, 310.0)).missed()[-1] == "memory: 301 MiB is not ≤ 300"
@@ -68,7 +68,7 @@ class TestWrite:
         page = markdown.read_text()
         row = next(line for line in page.splitlines() if line.startswith("| order of one line, 16 buyers"))
         assert [cell.strip() for cell in row.strip("|").split("|")][1:] == [
-            "110 (100 to 200)", "orders/s", "0.11 (0.05 to 0.2)", "≥ 0.12", "MISSED",
+            "110 (100 to 200)", "orders/s", "0.11 (0.05 to 0.2)", "≥ 0.25", "MISSED",
         ]  # fmt: skip
         assert "py-spy could not look into the process. ptrace is forbidden" in page
         raw = orjson.loads(markdown.with_suffix(".json").read_bytes())
@@ -76,7 +76,7 @@ class TestWrite:
         assert raw["readings"]["order"][1]["value"] == 110
         assert raw["machine"] == {"commit": "abc"}
         assert raw["figures"]["order"] == {
-            "title": "order of one line, 16 buyers", "unit": "orders/s", "floor": "pgbench", "bound": "≥ 0.12",
+            "title": "order of one line, 16 buyers", "unit": "orders/s", "floor": "pgbench", "bound": "≥ 0.25",
         }  # fmt: skip
         assert "There is no kept quick run to compare with." in page
 

@@ -120,20 +120,20 @@ def _heard(market: TestMarket) -> Iterator[list[tuple[Role, str, Sequence[Any]]]
 
         event.listen(database.engine.sync_engine, "before_cursor_execute", note)
         listeners.append((database, note))
-        setattr(database, "fetch_row", _noting(database, role, heard))  # noqa: B010 - it stays the real one, seen.
+        setattr(database, "fetch_rows", _noting(database, role, heard))  # noqa: B010 - it stays the real one, seen.
     try:
         yield heard
     finally:
         for database, note in listeners:
             event.remove(database.engine.sync_engine, "before_cursor_execute", note)
-            delattr(database, "fetch_row")
+            delattr(database, "fetch_rows")
 
 
 def _noting(database: Database, role: Role, heard: list[tuple[Role, str, Sequence[Any]]]) -> Any:
-    fetch_row = database.fetch_row
+    fetch_rows = database.fetch_rows
 
-    async def noted(sql: str, *values: object) -> asyncpg.Record | None:
+    async def noted(sql: str, *values: object) -> list[asyncpg.Record]:
         heard.append((role, sql, values))
-        return await fetch_row(sql, *values)
+        return await fetch_rows(sql, *values)
 
     return noted

@@ -68,7 +68,7 @@ ORDER_GONE = Trigger(
 SHORTFALL_MADE_UP = Trigger("vendors.stock", "BEFORE UPDATE", "NEW.shortfall = NEW.shortfall + 1; RETURN NEW;")
 ORDER_HIDDEN = Statement(
     "ALTER TABLE orders.orders ENABLE ROW LEVEL SECURITY; "
-    "CREATE POLICY planted ON orders.orders USING (created_at > now() - interval '2 seconds') WITH CHECK (true)"
+    "CREATE POLICY planted ON orders.orders USING (hashtext(id::text) & 3 <> 0) WITH CHECK (true)"
 )
 
 
