@@ -5,13 +5,10 @@ looked at, no unknown query parameter, one database session, and the Idempotency
 """
 
 import asyncio
-import inspect
 import re
-from collections.abc import Callable, Coroutine
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
-from fastapi._compat import ModelField
 from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
@@ -36,11 +33,10 @@ from ishop.errors import (
     Unauthenticated,
     UnsupportedMediaType,
 )
+from ishop.parameters import Handler, Parameters
 from ishop.problems import MAX_ERRORS, language_of
 from ishop.scopes import needed_scope
 from ishop.telemetry import tracing
-
-Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 TIMEOUT_FIELD = "X-Request-Timeout-Ms"
@@ -57,7 +53,8 @@ class ServiceRoute(APIRoute):
     """A route with its unit of work. Nothing else in the project commits a request's transaction."""
 
     def get_route_handler(self) -> Handler:
-        handle = _plain(self.dependant) or super().get_route_handler()
+        parameters = Parameters.of(self.dependant)
+        handle = super().get_route_handler() if parameters is None else parameters.handle
         name = f"{self.tags[0]} {self.name}"
         known_parameters = frozenset(_query_names(self.dependant))
         needs_caller = _uses(self.dependant, signed_in)
@@ -96,36 +93,6 @@ class ServiceRoute(APIRoute):
                 return response
 
         return serve
-
-
-def _plain(dependant: Dependant) -> Handler | None:
-    """The endpoint itself, where it answers whole and wants only the request, parts of the path and optional fields.
-
-    Those are texts as they came, so there is nothing to check. FastAPI would still look at each of them as it does at
-    a body with a hundred fields, which is a sixth of all that a public page costs.
-    """
-    endpoint, request_name = dependant.call, dependant.request_param_name
-    asks_for_more = dependant.dependencies or dependant.query_params or dependant.body_params or dependant.cookie_params
-    if endpoint is None or request_name is None or asks_for_more:
-        return None
-    if inspect.signature(endpoint).return_annotation is not Response:
-        return None
-    path = {field.name: field.alias for field in dependant.path_params if _is_text(field, str)}
-    headers = {field.name: field.alias for field in dependant.header_params if _is_text(field, str | None)}
-    if len(path) < len(dependant.path_params) or len(headers) < len(dependant.header_params):
-        return None
-
-    async def handle(request: Request) -> Response:
-        values = {name: request.path_params[alias] for name, alias in path.items()}
-        values |= {name: request.headers.get(alias) for name, alias in headers.items()}
-        response: Response = await endpoint(**{request_name: request}, **values)
-        return response
-
-    return handle
-
-
-def _is_text(field: ModelField, annotation: object) -> bool:
-    return field.field_info.annotation == annotation and not field.field_info.metadata
 
 
 async def _in_time(request: Request, work: Handler) -> Response:
@@ -223,7 +190,7 @@ async def _work_in_one(request: Request, handle: Handler, principal: str, key: s
 def _check_query(request: Request, known: frozenset[str]) -> None:
     if not request.scope["query_string"] and "\0" not in request.scope["path"]:
         return
-    if "%00" in request.url.query or "\0" in request.url.path:
+    if b"%00" in request.scope["query_string"] or "\0" in request.scope["path"]:
         raise MalformedRequest(reason="the address holds a NUL byte")
     unknown = [name for name in request.query_params if name not in known][:MAX_ERRORS]
     if unknown:

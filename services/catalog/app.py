@@ -15,7 +15,7 @@ from services.catalog.taxonomy import routes as taxonomy
 
 def create_app(runtime: Runtime) -> FastAPI:
     """The application of the service."""
-    app = create_service("catalog", Role.catalog, [taxonomy.router, products.router, search.router], runtime)
+    app = create_service("catalog", Role.catalog, [products.router, search.router, taxonomy.router], runtime)
     app.state.search = Search(runtime.settings, app.state.database)
     app.state.closers.append(app.state.search.close)
     return app
