@@ -45,6 +45,8 @@ def create_service(name: str, role: Role, routers: Iterable[APIRouter], runtime:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        # FastAPI's own would tell what `ishop.telemetry` tells, and of a body more than may leave.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.name = name
     app.state.runtime = runtime
