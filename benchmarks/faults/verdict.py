@@ -70,13 +70,16 @@ async def stock_unbalanced(connection: asyncpg.Connection) -> list[str]:
 
 
 ORDERS: Final = """
-SELECT o.id::text, o.status, o.ship_to ->> 'address' AS address,
-    (SELECT array_agg(l.sku_id::text ORDER BY l.position) FROM orders.order_lines l WHERE l.order_id = o.id) AS skus,
-    (SELECT sum(m.reserved_change)::int FROM vendors.stock_movements m JOIN orders.vendor_orders v
-        ON v.id = m.vendor_order_id WHERE v.order_id = o.id AND m.kind = 'reserve') AS reserved,
-    (SELECT sum(m.reserved_change)::int FROM vendors.stock_movements m JOIN orders.vendor_orders v
-        ON v.id = m.vendor_order_id WHERE v.order_id = o.id) AS held
-FROM orders.orders o WHERE o.ship_to ->> 'address' LIKE 'Jl. Uji %'
+WITH moved AS (
+    SELECT v.order_id, sum(m.reserved_change) FILTER (WHERE m.kind = 'reserve')::int AS reserved,
+           sum(m.reserved_change)::int AS held
+    FROM vendors.stock_movements m JOIN orders.vendor_orders v ON v.id = m.vendor_order_id GROUP BY v.order_id
+), bought AS (
+    SELECT order_id, array_agg(sku_id::text ORDER BY position) AS skus FROM orders.order_lines GROUP BY order_id
+)
+SELECT o.id::text, o.status, o.ship_to ->> 'address' AS address, b.skus, m.reserved, m.held
+FROM orders.orders o LEFT JOIN bought b ON b.order_id = o.id LEFT JOIN moved m ON m.order_id = o.id
+WHERE o.ship_to ->> 'address' LIKE 'Jl. Uji %'
 """
 BATCHES: Final = """
 SELECT device_id, sequence, sku_id::text, on_hand_change FROM vendors.stock_movements
