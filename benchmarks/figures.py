@@ -26,8 +26,6 @@ from benchmarks.supplies import Supplies, sign_ins
 from ishop.settings import Role
 
 BUYERS: Final = 16
-METRICS_AGE_SECONDS: Final = 1.5
-"""As old as a page of metrics may be."""
 CROWD: Final = 64
 """Buyers who all want the same sku."""
 READERS: Final = 16
@@ -124,12 +122,10 @@ async def _read(bench: Bench, requests: Iterator[bytes]) -> Reading:
 
 async def _read_uncached(bench: Bench, requests: Iterator[bytes]) -> Reading:
     """Reads that the market must answer anew each time; raises LoadFailed where its memory answered any."""
-    metrics_port = bench.grounds.market.port + METRICS_ABOVE
-    await asyncio.sleep(METRICS_AGE_SECONDS)
-    before = await reads.hits(metrics_port)
+    port = bench.grounds.market.port
+    before = await reads.hits(port, port + METRICS_ABOVE)
     reading = await _read(bench, requests)
-    await asyncio.sleep(METRICS_AGE_SECONDS)
-    remembered = await reads.hits(metrics_port) - before
+    remembered = await reads.hits(port, port + METRICS_ABOVE) - before
     if remembered:
         raise LoadFailed(f"{remembered:.0f} reads that were to be answered anew came from the gateway's memory.")
     return reading

@@ -70,9 +70,15 @@ def search_target(query: str, price_max: int = DEAREST) -> str:
     return f"/v1/search/products?{urlencode({'q': query, 'per_page': 20, 'price_max': price_max})}"
 
 
-async def hits(metrics_port: int) -> float:
-    """How many public reads a gateway answered out of its memory since its start, as its figures say."""
+async def hits(port: int, metrics_port: int) -> float:
+    """How many public reads a gateway answered out of its memory since its start, as its figures say.
+
+    It counts what it remembered when it has to ask the next time, so it is made to ask once.
+    """
+    unheard = DEAREST + random.SystemRandom().getrandbits(48)
     async with httpx.AsyncClient(trust_env=False) as client:
+        asked = await client.get(f"http://{LOOPBACK}:{port}/v1/products", params={"limit": 1, "price_max": unheard})
+        asked.raise_for_status()
         page = (await client.get(f"http://{LOOPBACK}:{metrics_port}/metrics")).raise_for_status().text
     found = HITS.search(page)
     return float(found[1]) if found is not None else 0.0
