@@ -23,7 +23,7 @@ class Plan:
     profile_seconds: int
 
 
-FULL: Final = Plan("full", 5, 1.5, 3, 8, 2, 5, 10)
+FULL: Final = Plan("full", 7, 1.5, 3, 8, 2, 5, 10)
 QUICK: Final = Plan("quick", 2, 0.5, 1, 3, 1, 2, 2)
 
 

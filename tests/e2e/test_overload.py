@@ -48,7 +48,7 @@ async def test_reads_and_sign_in_go_on_while_writers_wait_and_searches_flood(mar
     found = Counter([(await search).status_code for search in searches])
     refused = [search.result().json()["code"] for search in searches if search.result().status_code == 503]
     assert set(found) <= {200, 503}
-    assert found[200] >= 50  # A slow machine answers fewer before they lose patience; one that answers none is down.
+    assert found[200] >= 200
     assert found[503] > 0
     assert set(refused) <= {"overloaded"}
     placed = Counter([(await one).status_code for one in orders])
