@@ -122,13 +122,11 @@ async def _compare(beside: Settings, manifest: Manifest) -> None:
 
 async def _examine(beside: Settings, show: Show) -> None:
     """The doctor's checks: a backup of a broken market is not put in the place of what may be a whole one."""
-    checks = all_checks()
     connection = await asyncpg.connect(beside.database_dsn(Role.migrator))
     try:
-        broken = [finding.name for finding in await examine(connection, checks) if finding.offenders]
+        broken = [finding.name for finding in await examine(connection, all_checks(), show=show) if finding.offenders]
     finally:
         await connection.close()
-    show("Checking the market", len(checks), len(checks))
     if broken:
         raise StartupError(f"The restored market is not whole, the one before is as it was: {'; '.join(broken)}.")
 

@@ -3,6 +3,7 @@
 import asyncio
 import importlib
 import tempfile
+from contextlib import AsyncExitStack
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Final
@@ -27,6 +28,8 @@ from ishop.settings import Environment, Role, Settings, get_settings
 
 STANDARD_VENDORS: Final = 453
 STANDARD_PRODUCTS: Final = 1600
+CONNECTIONS: Final = 2
+"""That share the work of the doctor: the server compares on as many processors."""
 
 app = typer.Typer()
 
@@ -180,9 +183,14 @@ async def rebuild_index(settings: Settings) -> None:
 
 
 async def _findings(settings: Settings) -> list[Finding]:
-    connection = await asyncpg.connect(settings.database_dsn(Role.migrator))
-    findings = await examine(connection, all_checks())
-    await connection.close()
+    async with AsyncExitStack() as closing:
+        connections = []
+        for _ in range(CONNECTIONS):
+            connections.append(await asyncpg.connect(settings.database_dsn(Role.migrator)))
+            closing.push_async_callback(connections[-1].close)
+        first, *others = connections
+        with Bars() as show:
+            findings = await examine(first, all_checks(), helpers=others, show=show)
     connection = await asyncpg.connect(settings.database_dsn(Role.worker))
     left = await backlog(connection)
     await connection.close()

@@ -43,6 +43,14 @@ class TestChecks:
         (finding,) = await shelf.broken()
         assert (finding.name, finding.offenders, finding.examples) == (CHECK, 1, (f"{slug} {sentence}",))
 
+    async def test_find_what_is_broken_at_the_edges_of_slices(self, shelf: Shelf) -> None:
+        products = [row[0] for row in await shelf.fetch("SELECT id FROM catalog.products ORDER BY id")]
+        assert len(products) > 201  # So that there are two slices.
+        damaged = [products[place] for place in (0, 199, 200, -1)]
+        await shelf.fetch("UPDATE catalog.product_documents SET price_from = 1 WHERE product_id = ANY ($1)", damaged)
+        (finding,) = await shelf.broken()
+        assert finding.offenders == 4
+
     async def test_leave_alone_what_is_on_its_way(self, shelf: Shelf) -> None:
         product_id = await shelf.value(FIRST)
         await shelf.fetch(NONE_LEFT, product_id)
