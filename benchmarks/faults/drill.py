@@ -17,6 +17,12 @@ from benchmarks.faults.verdict import Fault, data_broken, errors_unexplained
 from benchmarks.grounds import GroundsFailed
 
 WORK_LEFT_SECONDS = 60.0
+LEFT = """
+SELECT (SELECT count(*) FROM ops.outbox) + (SELECT count(*) FROM ops.pgqueuer)
+     + (SELECT count(*) FROM orders.orders WHERE status = 'awaiting_payment' AND expires_at <= now())
+     + (SELECT count(*) FROM orders.vendor_orders v JOIN orders.orders o ON o.id = v.order_id
+        WHERE o.status = 'confirmed' AND v.status = 'placed' AND v.accept_by <= now())
+"""
 KILLS = tuple((part, signal.SIGKILL) for part in (*PROCESSES, POSTGRES))
 
 
@@ -76,11 +82,8 @@ async def drill(plan: Plan, home: Path, processes: Sequence[str] = PROCESSES) ->
         seconds = time.monotonic() - began
         broken = list(errors_unexplained(traffic, faults))
         broken += await work_left(parts.database)
-        broken += await data_broken(parts.database, traffic)
-        try:
-            await parts.doctor()
-        except GroundsFailed as error:
-            broken.append(f"ishop doctor: {error}")
+        broken += await kept(parts.database, traffic)
+        broken += await unsound(parts)
     return Results(
         plan=plan,
         seconds=seconds,
@@ -105,14 +108,30 @@ async def _end(parts: Parts, part: str, number: signal.Signals, plan: Plan) -> F
     return Fault(part, killed, started, ready, whole)
 
 
+async def kept(dsn: str, traffic: Traffic) -> list[str]:
+    """What the tables hold otherwise than the callers were told."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        return await data_broken(connection, traffic)
+    finally:
+        await connection.close()
+
+
+async def unsound(parts: Parts) -> list[str]:
+    """What `ishop doctor` finds."""
+    try:
+        await parts.doctor()
+    except GroundsFailed as error:
+        return [f"ishop doctor: {error}"]
+    return []
+
+
 async def work_left(dsn: str, seconds: float = WORK_LEFT_SECONDS) -> list[str]:
     """What the worker does not get done when nothing disturbs it any more."""
     connection = await asyncpg.connect(dsn)
     try:
         deadline = time.monotonic() + seconds
-        while left := await connection.fetchval(
-            "SELECT (SELECT count(*) FROM ops.outbox) + (SELECT count(*) FROM ops.pgqueuer)"
-        ):
+        while left := await connection.fetchval(LEFT):
             if time.monotonic() > deadline:
                 return [f"the worker left {left} pieces of work"]
             await asyncio.sleep(0.1)

@@ -50,18 +50,14 @@ def errors_unexplained(traffic: Traffic, faults: list[Fault]) -> Iterator[str]:
             yield f"{failure.kind} from {failure.path} while {failure.service} was not down"
 
 
-async def data_broken(dsn: str, traffic: Traffic) -> list[str]:
+async def data_broken(connection: asyncpg.Connection, traffic: Traffic) -> list[str]:
     """What the tables hold otherwise than the callers were told."""
-    connection = await asyncpg.connect(dsn)
-    try:
-        return [
-            *orders_broken(traffic, await connection.fetch(ORDERS)),
-            *batches_broken(traffic, await connection.fetch(BATCHES)),
-            *money_broken(traffic, await connection.fetch(MONEY)),
-            *await stock_unbalanced(connection),
-        ]
-    finally:
-        await connection.close()
+    return [
+        *orders_broken(traffic, await connection.fetch(ORDERS)),
+        *batches_broken(traffic, await connection.fetch(BATCHES)),
+        *money_broken(traffic, await connection.fetch(MONEY)),
+        *await stock_unbalanced(connection),
+    ]
 
 
 async def stock_unbalanced(connection: asyncpg.Connection) -> list[str]:

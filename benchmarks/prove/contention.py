@@ -2,25 +2,25 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from random import Random
-from statistics import median, quantiles
 from typing import Final
 
 import aiohttp
 import asyncpg
 
+from benchmarks.faults.drill import WORK_LEFT_SECONDS, unsound, work_left
 from benchmarks.faults.parts import opened
-from benchmarks.grounds import GroundsFailed
-from benchmarks.prove.crowd import Crowd, Journal, Parties
+from benchmarks.prove.crowd import MIX, ORDER, Crowd, Journal, Parties
 from benchmarks.prove.goods import Good, stock_up, take_over
 from benchmarks.prove.ledger import LATE, Findings, examine, opening
 from benchmarks.prove.market import Client, Market, Tokens, sign_in
 from benchmarks.prove.outcome import Outcome, Say
 from benchmarks.prove.plan import QUICK, Plan
-from benchmarks.prove.world import market_of, worked_off
+from benchmarks.prove.times import percentile
+from benchmarks.prove.world import market_of
 
 CALLERS: Final = 64
 SKUS: Final = 240
@@ -41,15 +41,18 @@ async def prove(plan: Plan, home: Path, say: Say) -> Outcome:
         # A quick run does not wait for the counter: its callers would be told 5xx of a deadlock at once.
         statistics_seconds = STATISTICS_SECONDS if plan.order_attempts > QUICK.order_attempts else 0
         outcome = await contend(market_of(parts), plan.order_attempts, say, statistics_seconds=statistics_seconds)
-        try:
-            await parts.doctor()
-        except GroundsFailed as error:
-            outcome.broken.append(f"ishop doctor: {error}")
-    return Outcome(outcome.name, outcome.title, time.monotonic() - began, outcome.figures, outcome.broken)
+        broken = [*outcome.broken, *await unsound(parts)]
+    return Outcome(outcome.name, outcome.title, time.monotonic() - began, outcome.figures, broken)
 
 
 async def contend(
-    market: Market, attempts: int, say: Say, *, skus: int = SKUS, statistics_seconds: float = 0
+    market: Market,
+    attempts: int,
+    say: Say,
+    *,
+    skus: int = SKUS,
+    statistics_seconds: float = 0,
+    work_seconds: float = WORK_LEFT_SECONDS,
 ) -> Outcome:
     """Try so many orders of so many skus in this market, and look at what it made of them."""
     began = time.monotonic()
@@ -75,10 +78,12 @@ async def contend(
             seconds = time.monotonic() - loaded
             say(f"{crowd.tried:,} orders were tried in {seconds:.0f} s; now the books are opened.")
             broken = list(crowd.journal.faults)
+            # However short the run was, something is due at its end.
+            await fall_due(connection, crowd.journal, unpaid=1, unanswered=0.25)
             await let_time_pass(market, connection)
-            broken += await worked_off(connection)
+            broken += await work_left(market.database, work_seconds)
             findings = await examine(connection, crowd.journal, start)
-            broken += findings.broken
+            broken += [*untried(crowd.journal, findings), *findings.broken]
             broken += await shown_otherwise(doors.parties(0), crowd.journal, goods, connection)
             await asyncio.sleep(max(0, statistics_seconds - (time.monotonic() - loaded - seconds)))
             deadlocks = await connection.fetchval(DEADLOCKS) - deadlocks
@@ -126,10 +131,8 @@ async def tick(market: Market, doors: Doors, crowd: Crowd, connection: asyncpg.C
     told = 0
     while True:
         await asyncio.sleep(TICK_SECONDS)
-        for sql in (UNPAID, UNANSWERED):
-            # Written down before the worker can know, so that nothing ends for a reason that the journal lacks.
-            for row in await connection.fetch(sql, random.random() / 4):
-                crowd.journal.note(row["part"], LATE)
+        share = random.random() / 4
+        await fall_due(connection, crowd.journal, unpaid=share, unanswered=share / 4)
         await let_time_pass(market, connection)
         if time.monotonic() - signed_in > FRESH_TOKENS_SECONDS:
             await doors.refresh()
@@ -137,6 +140,24 @@ async def tick(market: Market, doors: Doors, crowd: Crowd, connection: asyncpg.C
         if crowd.tried >= told + 5_000:
             told = crowd.tried
             say(f"{told:,} orders tried, {crowd.journal.told['order taken']:,} accepted")
+
+
+async def fall_due(connection: asyncpg.Connection, journal: Journal, *, unpaid: float, unanswered: float) -> None:
+    """Let the time be over for such shares of what waits for a payment or for a vendor, and write that down before a
+    worker can know, so that nothing ends for a reason that the journal lacks.
+    """
+    for sql, share in ((UNPAID, unpaid), (UNANSWERED, unanswered)):
+        for row in await connection.fetch(sql, share):
+            journal.note(row["part"], LATE)
+
+
+def untried(journal: Journal, findings: Findings) -> Iterator[str]:
+    """What never happened, so that nothing is proved about it."""
+    for what in (f"{ORDER} refused", *(f"{kind} taken" for kind in MIX)):
+        if not journal.told[what]:
+            yield f"not put to the proof: no caller was told '{what}'"
+    if not findings.expired:
+        yield "not put to the proof: no order expired"
 
 
 async def let_time_pass(market: Market, connection: asyncpg.Connection) -> None:
@@ -172,7 +193,10 @@ async def shown_otherwise(
     kept = {row["sku"]: (row["on_hand"], row["reserved"]) for row in await connection.fetch(LEVELS)}
     levels = {one["sku_id"]: one for one in await parties.vendor.pages("/v1/stock")}
     for good in goods:
-        level = levels[good.sku]
+        level = levels.get(good.sku)
+        if level is None:
+            broken.append("the API does not show the stock of a sku")
+            continue
         if (level["on_hand"], level["reserved"]) != kept[good.sku]:
             broken.append("the API shows another stock than the table holds")
         if level["available"] != max(0, level["on_hand"] - level["reserved"]):
@@ -203,8 +227,8 @@ def _figures(
         "deltas": len(journal.deltas),
         "units of shortfall left": findings.shortfall,
         "orders tried a second": len(journal.attempts) / seconds,
-        "p50 ms": median(journal.order_seconds) * 1000,
-        "p95 ms": quantiles(journal.order_seconds, n=20)[-1] * 1000,
+        "p50 ms": percentile(journal.order_seconds, 0.5) * 1000,
+        "p95 ms": percentile(journal.order_seconds, 0.95) * 1000,
     }
 
 
@@ -219,7 +243,7 @@ SELECT v.id::text AS part FROM late JOIN orders.vendor_orders v ON v.order_id = 
 """
 UNANSWERED: Final = """
 UPDATE orders.vendor_orders SET accept_by = now() - interval '1 second' WHERE id IN (
-    SELECT id FROM orders.vendor_orders WHERE status = 'placed' AND accept_by > now() AND random() < $1 / 4
+    SELECT id FROM orders.vendor_orders WHERE status = 'placed' AND accept_by > now() AND random() < $1
     ORDER BY id LIMIT 100 FOR UPDATE SKIP LOCKED)
 RETURNING id::text AS part
 """

@@ -16,11 +16,10 @@ from typing import Any, Final
 import aiohttp
 
 from benchmarks.faults import traffic as wanted
-from benchmarks.faults.drill import work_left
+from benchmarks.faults.drill import kept, unsound, work_left
 from benchmarks.faults.parts import opened
 from benchmarks.faults.traffic import Traffic, Write, placing, reading
-from benchmarks.faults.verdict import DOUBLED, LOST, data_broken, errors_unexplained
-from benchmarks.grounds import GroundsFailed
+from benchmarks.faults.verdict import DOUBLED, LOST, errors_unexplained
 from benchmarks.prove.outcome import Outcome, Say
 from benchmarks.prove.plan import Plan
 from benchmarks.prove.storm import Storm
@@ -55,17 +54,23 @@ async def prove(plan: Plan, home: Path, say: Say) -> Outcome:
         calm = time.monotonic()
         broken = [*errors_unexplained(traffic, storm.faults), *await work_left(parts.database, BACKLOG_SECONDS)]
         drained = time.monotonic() - calm
-        broken += await kept(parts.database, traffic)
-        try:
-            await parts.doctor()
-        except GroundsFailed as error:
-            broken.append(f"ishop doctor: {error}")
+        broken += [*await kept(parts.database, traffic), *await api_broken(traffic), *await unsound(parts)]
+        broken += untried(traffic, storm, plan.crash_cycles)
     return Outcome(NAME, TITLE, time.monotonic() - began, _figures(traffic, storm, drained, broken), broken)
 
 
-async def kept(database: str, traffic: Traffic) -> list[str]:
-    """What the tables, the API and the same requests sent again say otherwise than the journal."""
-    return [*await data_broken(database, traffic), *await api_broken(traffic)]
+def untried(traffic: Traffic, storm: Storm, cycles: int) -> Iterator[str]:
+    """What never happened, so that nothing is proved about it."""
+    accepted = {write.kind for write in traffic.writes if write.status is not None}
+    for kind in MIX.keys() - {wanted.READ} - accepted:
+        yield f"not put to the proof: no {kind} was accepted"
+    if len(storm.faults) < cycles:
+        yield f"not put to the proof: {len(storm.faults)} kills instead of {cycles}"
+    if cycles >= len(storm.victims):
+        for part in storm.spared():
+            yield f"not put to the proof: {part} was never killed"
+    if not any(write.attempts > 1 for write in traffic.writes):
+        yield "not put to the proof: no caller had to send anything again"
 
 
 async def api_broken(traffic: Traffic) -> list[str]:

@@ -16,6 +16,9 @@ from benchmarks.grounds import GroundsFailed
 from ishop.settings import Role, Settings
 
 HANDS: Final = 6
+OF_ACCOUNTS: Final[Mapping[str, int]] = {"stock": 6, "price": 1, "name": 1}
+OF_OTHERS: Final[Mapping[str, int]] = {"price": 3, "name": 2, "status": 2, "vendor": 1, "certificate": 3}
+"""What a hand changes and how often, of vendors that somebody signs in for and of all others."""
 SETTLED_SECONDS: Final = 300.0
 LOST: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
@@ -94,10 +97,9 @@ class Hand:
 
     def choose(self) -> tuple[str, Product]:
         """A kind of change and a product to make it of."""
-        kinds = ("stock", "price", "name") if self.account else ("price", "name", "status", "vendor", "certificate")
-        weights = (6, 1, 1) if self.account else (3, 2, 2, 1, 3)
+        kinds = OF_ACCOUNTS if self.account else OF_OTHERS
         free = [product for product in self.products if self.apart(product) not in self.watched]
-        return self.random.choices(kinds, weights)[0], self.random.choice(free or self.products)
+        return self.random.choices(list(kinds), list(kinds.values()))[0], self.random.choice(free or self.products)
 
     def apart(self, product: Product) -> str:
         """What must stay as it is while a change of this product is watched."""

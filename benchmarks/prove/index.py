@@ -9,22 +9,24 @@ index and everything that the API lists and finds is compared with what the tabl
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
 import asyncpg
 
-from benchmarks.faults.drill import work_left
+from benchmarks.faults.drill import unsound, work_left
 from benchmarks.faults.parts import MEILISEARCH, POSTGRES, WORKER, opened
 from benchmarks.faults.traffic import Call, Traffic
 from benchmarks.faults.verdict import errors_unexplained
 from benchmarks.grounds import GroundsFailed
 from benchmarks.prove import indexed
 from benchmarks.prove import plan as plans
-from benchmarks.prove.hands import LOST, Ground, Hand, Product, hands
+from benchmarks.prove.hands import LOST, OF_ACCOUNTS, OF_OTHERS, Ground, Hand, Product, hands
+from benchmarks.prove.market import all_items
 from benchmarks.prove.outcome import Outcome, Say
 from benchmarks.prove.plan import Plan
 from benchmarks.prove.storm import Storm
@@ -53,8 +55,9 @@ ALL_DOCUMENTS: Final = 100_000
 
 @dataclass
 class Watch:
-    """How long changes took to be seen."""
+    """How long changes took to be seen, and how long is waited for that."""
 
+    patience: float = SEEN_WITHIN_SECONDS
     search: list[float] = field(default_factory=list)
     lists: list[float] = field(default_factory=list)
     unseen: list[str] = field(default_factory=list)
@@ -93,8 +96,9 @@ async def prove(plan: Plan, home: Path, say: Say) -> Outcome:
         before = time.monotonic()
         broken = [*errors_unexplained(traffic, storm.faults), *await work_left(parts.database, BACKLOG_SECONDS)]
         drained = time.monotonic() - before
-        broken += [*calm.unseen, *stormy.unseen, *await compared(ground, traffic)]
+        broken += [*calm.unseen, *stormy.unseen, *await compared(ground, traffic), *await unsound(parts)]
     changed = sum((Counter(hand.changed) for hand in workers), Counter())
+    broken += untried(plan, changed, calm, stormy, storm.spared())
     figures: dict[str, int | float | str] = {
         "engines": "Meilisearch, PostgreSQL" if meilisearch else "PostgreSQL (no Meilisearch found)",
         "changes": changed.total(),
@@ -110,6 +114,19 @@ async def prove(plan: Plan, home: Path, say: Say) -> Outcome:
     return Outcome(NAME, TITLE, time.monotonic() - began, figures, broken)
 
 
+def untried(plan: Plan, changed: Counter[str], calm: Watch, stormy: Watch, spared: Sequence[str]) -> Iterator[str]:
+    """What never happened, so that nothing is proved about it."""
+    if changed.total() < plan.index_changes:
+        yield f"not put to the proof: {changed.total()} changes instead of {plan.index_changes}"
+    for kind in sorted({*OF_ACCOUNTS, *OF_OTHERS} - changed.keys()):
+        yield f"not put to the proof: no change of {kind} was made"
+    for watched, when in ((calm, "in the calm"), (stormy, "in the storm")):
+        if not watched.search:
+            yield f"not put to the proof: no change was seen {when}"
+    for part in spared:
+        yield f"not put to the proof: {part} was never killed"
+
+
 async def compared(ground: Ground, traffic: Traffic) -> list[str]:
     """How the indexes and what the API shows of them are not what the tables of truth say."""
     await asyncio.sleep(CACHED_SECONDS)
@@ -122,6 +139,8 @@ async def compared(ground: Ground, traffic: Traffic) -> list[str]:
     if ground.settings.meili_url is not None:
         found = await _all_documents(ground, traffic)
         broken += indexed.differences("the index of Meilisearch", wanted, indexed.documents(found))
+    if not any(item.visible for item in wanted.values()):
+        broken.append("not put to the proof: nothing is for sale")
     visible = {product: indexed.to_be_shown(item) for product, item in wanted.items() if item.visible}
     broken += _shown_otherwise("the list of products", visible, await _listed(traffic))
     vendors = sorted({item.vendor for item in wanted.values()})
@@ -139,10 +158,10 @@ async def calmly(hand: Hand, count: int, watch: Watch) -> None:
 async def stormily(hand: Hand, count: int, watch: Watch) -> None:
     """Make so many changes without waiting, and watch a few of them."""
     async with asyncio.TaskGroup() as watches:
-        for _ in range(count):
+        for number in range(count):
             await asyncio.sleep(hand.random.uniform(0, PACE_SECONDS))
             kind, product = hand.choose()
-            if not hand.watched and hand.random.random() < WATCHED_IN_STORM:
+            if not hand.watched and (number == 0 or hand.random.random() < WATCHED_IN_STORM):
                 hand.watched.add(hand.apart(product))
                 watches.create_task(_watched(hand, kind, product, watch, both=False))
             else:
@@ -161,19 +180,21 @@ async def _watched(hand: Hand, kind: str, product: Product, watch: Watch, *, bot
     looks = {"search": f"/v1/search/products?{where}&per_page={PAGE}"}
     if both:
         looks["lists"] = f"/v1/products?{where}&limit={PAGE}"
-    moments = await asyncio.gather(*(_seen(hand, path, product, after) for path in looks.values()))
+    moments = await asyncio.gather(*(_seen(hand, path, product, after, watch.patience) for path in looks.values()))
     for place, moment in zip(looks, moments, strict=True):
         if moment is None:
-            watch.unseen.append(f"a change of {kind} was not seen in {place} within {SEEN_WITHIN_SECONDS:.0f} s")
+            watch.unseen.append(f"a change of {kind} was not seen in {place} within {watch.patience:.0f} s")
         else:
             (watch.search if place == "search" else watch.lists).append(moment - accepted)
     hand.watched.discard(hand.apart(product))
     return True
 
 
-async def _seen(hand: Hand, path: str, product: Product, wanted: tuple[Any, ...] | None) -> float | None:
-    """When the answer showed what it should; None where it did not within SEEN_WITHIN_SECONDS."""
-    until = time.monotonic() + SEEN_WITHIN_SECONDS
+async def _seen(
+    hand: Hand, path: str, product: Product, wanted: tuple[Any, ...] | None, patience: float
+) -> float | None:
+    """When the answer showed what it should; None where it did not in that time."""
+    until = time.monotonic() + patience
     while time.monotonic() < until:
         answer = await hand.traffic.attempt(Call("catalog", "GET", path))
         if answer is not None:
@@ -215,14 +236,7 @@ async def _all_documents(ground: Ground, traffic: Traffic) -> list[Mapping[str, 
 
 
 async def _listed(traffic: Traffic) -> list[Mapping[str, Any]]:
-    items: list[Mapping[str, Any]] = []
-    cursor = ""
-    while True:
-        page = await _read(traffic, f"/v1/products?limit={PAGE}{cursor}")
-        items += page["items"]
-        if page["next_cursor"] is None:
-            return items
-        cursor = f"&cursor={page['next_cursor']}"
+    return await all_items(partial(_read, traffic), "/v1/products")
 
 
 async def _searched(traffic: Traffic, vendors: list[str]) -> list[Mapping[str, Any]]:

@@ -10,6 +10,7 @@ from demo.accounts import CONSUMER, HOTEL, OFFICE, PASSWORD, VENDOR
 
 TIMEOUT: Final = aiohttp.ClientTimeout(total=120)
 SHIP_TO: Final = {"name": "Uji Janji", "phone": "081234567890", "region_code": "52.71", "postal_code": "83121"}
+PAGE: Final = 100
 ADDRESS: Final = "Jl. Uji "
 """Followed by the key of the order, so that the tables tell which request an order came from, answered or not."""
 
@@ -69,14 +70,21 @@ class Client:
 
     async def pages(self, path: str) -> list[Any]:
         """All items of a list."""
-        items: list[Any] = []
-        cursor = ""
-        while True:
-            page = await self.get(f"{path}{'&' if '?' in path else '?'}limit=100{cursor}")
-            items += page["items"]
-            if page["next_cursor"] is None:
-                return items
-            cursor = f"&cursor={page['next_cursor']}"
+        return await all_items(self.get, path)
+
+
+async def all_items(get: Callable[[str], Awaitable[Any]], path: str) -> list[Any]:
+    """All items of a list whose pages `get` reads; raises Unusable where it leads in a circle."""
+    items: list[Any] = []
+    seen: set[str | None] = {None}
+    page: dict[str, Any] = await get(f"{path}?limit={PAGE}")
+    while (cursor := page["next_cursor"]) not in seen:
+        items += page["items"]
+        seen.add(cursor)
+        page = await get(f"{path}?limit={PAGE}&cursor={cursor}")
+    if cursor is not None:
+        raise Unusable(f"GET {path} has no end: a cursor leads back to an earlier page")
+    return [*items, *page["items"]]
 
 
 class Unusable(Exception):

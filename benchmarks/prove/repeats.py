@@ -6,7 +6,7 @@ must get the one answer that the first execution made.
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from http import HTTPStatus
@@ -29,6 +29,13 @@ WAIT_SECONDS: Final = 0.3
 LATE_SECONDS: Final = 0.05
 BATCH_ROWS: Final = 4
 OVERPAID: Final = 1000
+NEVER_WHOLE_EVERY, REUSED_EVERY = 25, 17
+"""All sendings of each so-manieth write break off in the body; the key of each so-manieth is used once more. Neither
+number has a divisor in common with that of the kinds, so that it comes to every kind.
+"""
+NEVER_WHOLE, REUSED, REPLAYED, COME_BACK = (
+    "writes that never arrived whole", "keys used for something else", "replayed answers", "told to come back",
+)  # fmt: skip
 LOCKED_SECONDS: Final = 2.5
 LOCK: Final = "SELECT FROM vendors.stock WHERE sku_id = ANY ($1::uuid[]) ORDER BY sku_id FOR UPDATE"
 
@@ -115,20 +122,29 @@ class Repeater:
         self._organization = organization
         self._random = Random(8)  # noqa: S311 - it decides what happens next.
         self._delivery = delivery_day().isoformat()
-        self._kinds: Sequence[Callable[[str], Awaitable[Write]]] = (
-            self._order, self._bulk, self._cancel, self._payment, self._batch, self._delta, self._accept, self._reject,
-        )  # fmt: skip
+        self._kinds: Mapping[str, Callable[[str], Awaitable[Write]]] = {
+            "order": self._order, "bulk order": self._bulk, "cancel": self._cancel, "payment": self._payment,
+            "stock batch": self._batch, "delta": self._delta, "accept": self._accept, "reject": self._reject,
+        }  # fmt: skip
+
+    def untried(self, *, locked: bool) -> Iterator[str]:
+        """What never happened, so that nothing is proved about it; `locked` when twins had to wait for a lock."""
+        for what in (*Manner, NEVER_WHOLE, REUSED, REPLAYED, *([COME_BACK] if locked else [])):
+            if not self.told[what]:
+                yield f"not put to the proof: {what}"
+        done = {sent.write.kind for sent in self.writes if sent.answer is not None}
+        for kind in self._kinds.keys() - done:
+            yield f"not put to the proof: {kind}"
 
     async def one(self, number: int) -> None:
         """The n-th write, all of its sendings."""
-        kind = self._kinds[number % len(self._kinds)]
-        write = await kind(f"write-{number}")
-        dice = self._random.random()
-        if dice < 0.04:
+        make = list(self._kinds.values())[number % len(self._kinds)]
+        write = await make(f"write-{number}")
+        if number % NEVER_WHOLE_EVERY == NEVER_WHOLE_EVERY - 1:
             await self._never_whole(write)
             return
         answer = await self._repeat(write, self._random.randint(1, MOST_SENDS))
-        if dice > 0.94:
+        if number % REUSED_EVERY == 0:
             await self._reuse(write)
         self.writes.append(Sent(write, answer))
 
@@ -146,7 +162,8 @@ class Repeater:
         for _ in got:
             self._tell(Manner.whole)
         self._compare(write, (), got)
-        self.writes.append(Sent(write, next(orjson.loads(one.content) for one in got if not one.come_back)))
+        answers = [orjson.loads(one.content) for one in got if not one.come_back]
+        self.writes.append(Sent(write, answers[0] if answers else await self._repeat(write, 1)))
 
     async def _repeat(self, write: Write, sends: int) -> Any:
         """Send it so often, the last time until there is an answer; the body of that."""
@@ -172,7 +189,7 @@ class Repeater:
     def _compare(self, write: Write, manners: Sequence[Manner], got: Sequence[Got]) -> None:
         turned_away = [one for one in got if one.come_back]
         answers = [one for one in got if not one.come_back]
-        self.told["told to come back"] += len(turned_away)
+        self.told[COME_BACK] += len(turned_away)
         self.faults += [
             f"{write.kind}: {one.code} without Retry-After" for one in turned_away if "Retry-After" not in one.headers
         ]
@@ -182,7 +199,7 @@ class Repeater:
         if len({one.essence for one in answers}) > 1:
             self.faults.append(f"{write.kind}: two sendings with one key got different answers")
         replays = sum(one.replayed for one in answers)
-        self.told["replayed answers"] += replays
+        self.told[REPLAYED] += replays
         fresh = len(answers) - replays
         lost = any(manner in {Manner.cut_after_sending, Manner.cut_while_reading} for manner in manners)
         if fresh > 1 or (fresh == 0 and not lost):
@@ -194,12 +211,13 @@ class Repeater:
         """Break off in every body: as if it had never been sent."""
         for _ in range(self._random.randint(1, MOST_SENDS)):
             await self._send(write, Manner.half_sent)
+        self.told[NEVER_WHOLE] += 1
         self.writes.append(Sent(write, None))
 
     async def _reuse(self, write: Write) -> None:
         """The key once more with another body: nobody may think that this was done."""
         got = await self._whole(write, orjson.dumps({**write.body, "note": "another"}))
-        self.told["keys used for something else"] += 1
+        self.told[REUSED] += 1
         if (got.status, got.code) != (HTTPStatus.UNPROCESSABLE_ENTITY, "idempotency_key_reused"):
             self.faults.append(f"{write.kind}: another body with its key was answered {got.status} {got.code}")
 

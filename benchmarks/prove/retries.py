@@ -8,15 +8,15 @@ from typing import Final
 import aiohttp
 import asyncpg
 
+from benchmarks.faults.drill import unsound, work_left
 from benchmarks.faults.parts import opened
-from benchmarks.grounds import GroundsFailed
 from benchmarks.prove.effects import effects_broken
 from benchmarks.prove.goods import stock_up, take_over
 from benchmarks.prove.market import Client, Market, sign_in
 from benchmarks.prove.outcome import Outcome, Say
 from benchmarks.prove.plan import Plan
 from benchmarks.prove.repeats import Repeater
-from benchmarks.prove.world import market_of, worked_off
+from benchmarks.prove.world import market_of
 
 SKUS: Final = 100
 PACKS: Final = 10_000
@@ -32,11 +32,8 @@ async def prove(plan: Plan, home: Path, say: Say) -> Outcome:
     began = time.monotonic()
     async with opened(home, PROCESSES) as parts:
         outcome = await repeat(market_of(parts), plan.retried_requests, say)
-        try:
-            await parts.doctor()
-        except GroundsFailed as error:
-            outcome.broken.append(f"ishop doctor: {error}")
-    return Outcome(outcome.name, outcome.title, time.monotonic() - began, outcome.figures, outcome.broken)
+        broken = [*outcome.broken, *await unsound(parts)]
+    return Outcome(outcome.name, outcome.title, time.monotonic() - began, outcome.figures, broken)
 
 
 async def repeat(market: Market, requests: int, say: Say, *, locks: int = LOCKS) -> Outcome:
@@ -64,7 +61,7 @@ async def repeat(market: Market, requests: int, say: Say, *, locks: int = LOCKS)
             await asyncio.gather(*(caller() for _ in range(AT_ONCE)))
             for number in range(locks):
                 await repeater.twins_behind_a_lock(connection, f"twins-{number}")
-            broken = [*repeater.faults, *await worked_off(connection)]
+            broken = [*repeater.faults, *await work_left(market.database), *repeater.untried(locked=locks > 0)]
             broken += await effects_broken(connection, repeater.writes)
         finally:
             await connection.close()

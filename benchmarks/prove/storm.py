@@ -57,6 +57,10 @@ class Storm:
         killed = Counter(fault.part for fault in self.faults)
         return ", ".join(f"{part} {killed[part]}" for part in self.victims)
 
+    def spared(self) -> list[str]:
+        """The victims that were never killed."""
+        return sorted(set(self.victims) - {fault.part for fault in self.faults})
+
     async def _spell(self, most: int) -> None:
         counts, weights = zip(*VICTIMS, strict=True)
         victims = self._deal(min(most, self.random.choices(counts, weights)[0]))

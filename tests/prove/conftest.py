@@ -11,10 +11,17 @@ from ishop.worker import run_worker
 from tests.databases import Cluster
 from tests.markets import TestMarket
 from tests.modes import served
+from tests.prove.planted import Door
 
 
 @pytest.fixture
-async def proved(cluster: Cluster, market: TestMarket) -> AsyncIterator[Market]:
+def door(market: TestMarket) -> Door:
+    """Where bugs of the gateway are planted."""
+    return Door(market.market.gateway)
+
+
+@pytest.fixture
+async def proved(cluster: Cluster, market: TestMarket, door: Door) -> AsyncIterator[Market]:
     """The market at its doors, with a worker that starts again whenever the clock is looked at."""
     stop = asyncio.Event()
     working: list[asyncio.Task[None]] = []
@@ -31,7 +38,7 @@ async def proved(cluster: Cluster, market: TestMarket) -> AsyncIterator[Market]:
         working.append(asyncio.create_task(worker))
 
     database = cluster.superuser_dsn.rpartition("/")[0] + f"/{market.settings.database_name}"
-    async with served(market.market.gateway, market.settings) as url:
+    async with served(door, market.settings) as url:
         await wake()
         yield Market([url], database, wake)
         await end()

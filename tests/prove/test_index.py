@@ -1,8 +1,10 @@
 """The proof that search shows what the tables say: it holds for a healthy market, and names each planted bug."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import date, timedelta
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -13,8 +15,10 @@ from pydantic import SecretStr
 from benchmarks.faults.drill import work_left
 from benchmarks.faults.traffic import Call, Traffic
 from benchmarks.prove.hands import Ground, Hand, hands
-from benchmarks.prove.index import Watch, calmly, compared
+from benchmarks.prove.index import Watch, calmly, compared, untried
 from benchmarks.prove.indexed import OPEN, covered_until
+from benchmarks.prove.market import Unusable
+from benchmarks.prove.plan import QUICK
 from ishop.clock import business_date, now
 from ishop.meili_process import EmbeddedMeilisearch, find_meilisearch
 from ishop.settings import Role
@@ -25,7 +29,7 @@ from tests.databases import Cluster, TestDatabase
 from tests.ishop.homes import temporary_home
 from tests.markets import running_market
 from tests.modes import served
-from tests.prove.planted import Bug, Mutation, Trigger
+from tests.prove.planted import Answering, Bug, Door, Fault, First, Mutation, Statement, Trigger, plant
 
 KEY = "proof-master-key-0123456789"
 CHANGES = 3
@@ -43,10 +47,10 @@ JOBS_DROPPED = Trigger("ops.pgqueuer", "BEFORE INSERT", "RETURN NULL;")
 OLD_KEPT = Mutation(
     "catalog", "refresh_documents", (("price_from = excluded.price_from", "price_from = d.price_from"),)
 )
-REVOKED_SHOWN = """
-CREATE OR REPLACE VIEW vendors.certificates_v1 AS
-    SELECT vendor_id, product_id, kind, number, valid_from, valid_until FROM vendors.certificates
-"""
+REVOKED_SHOWN = Statement(
+    "CREATE OR REPLACE VIEW vendors.certificates_v1 AS"
+    " SELECT vendor_id, product_id, kind, number, valid_from, valid_until FROM vendors.certificates"
+)
 GONE_FROM_TABLE = "DELETE FROM catalog.product_documents WHERE certified_until IS NULL OR price_from > 20000"
 STALE_IN_TABLE = "UPDATE catalog.product_documents SET price_from = price_from + 1"
 REVOKED_NOW = """
@@ -67,8 +71,15 @@ async def meilisearch() -> AsyncIterator[dict[str, Any] | None]:
 
 
 @pytest.fixture
+def door() -> Door:
+    """Where bugs of the gateway are planted."""
+    return Door()
+
+
+@pytest.fixture
 async def searching(
     request: pytest.FixtureRequest,
+    door: Door,
     cluster: Cluster,
     market_template: TestDatabase,
     meilisearch: dict[str, Any] | None,
@@ -83,9 +94,10 @@ async def searching(
         database = cluster.superuser_dsn.rpartition("/")[0] + f"/{settings.database_name}"
         async with (
             running_market(TestDatabase(settings)) as market,
-            served(market.market.gateway, settings) as url,
+            served(door, settings) as url,
             aiohttp.ClientSession() as http,
         ):
+            door.app = market.market.gateway
             if found:
                 await reindex(settings, market.market.services["catalog"].state.database, lambda *_: None)
             stop = asyncio.Event()
@@ -118,51 +130,83 @@ async def test_a_healthy_market_shows_what_its_tables_say(searching: tuple[Groun
 @pytest.mark.parametrize(
     ("searching", "bug", "named"),
     [
-        pytest.param("postgres", STOCK_NOT_HEARD, "skus of the product", id="stock not heard"),
-        pytest.param("postgres", VENDORS_NOT_HEARD, "the index of PostgreSQL has", id="vendors not heard"),
-        pytest.param("postgres", JOBS_DROPPED, "the index of PostgreSQL has", id="jobs dropped"),
-        pytest.param("postgres", OLD_KEPT, "PostgreSQL has another price_from", id="old price kept"),
-        pytest.param("postgres", REVOKED_SHOWN, "PostgreSQL has another kinds", id="revoked and shown"),
+        pytest.param("postgres", STOCK_NOT_HEARD, ["PostgreSQL has another skus of"], id="stock not heard"),
         pytest.param(
-            "meilisearch", PRODUCTS_NOT_HEARD, "the index of Meilisearch has another",
+            "postgres", VENDORS_NOT_HEARD,
+            ["PostgreSQL has the product", "PostgreSQL has another maker", "the list of products shows"],
+            id="vendors not heard",
+        ),
+        pytest.param("postgres", JOBS_DROPPED, ["PostgreSQL has another maker"], id="jobs dropped"),
+        pytest.param("postgres", OLD_KEPT, ["PostgreSQL has another price_from"], id="old price kept"),
+        pytest.param("postgres", REVOKED_SHOWN, ["PostgreSQL has another kinds"], id="revoked and shown"),
+        pytest.param(
+            "meilisearch", PRODUCTS_NOT_HEARD, ["the index of Meilisearch has another"],
             id="products not heard", marks=pytest.mark.meilisearch,
         ),
     ],
     indirect=["searching"],
 )  # fmt: skip
 async def test_a_bug_planted_before_the_changes_is_named(
-    searching: tuple[Ground, Traffic], bug: Bug | str, named: str
+    searching: tuple[Ground, Traffic], door: Door, bug: Bug, named: list[str]
 ) -> None:
     ground, traffic = searching
     workers = await hands(ground, traffic, 7)
-    if isinstance(bug, str):
-        await execute(ground, bug)
-    else:
-        connection = await asyncpg.connect(ground.database)
-        await bug.plant(connection)
-        await connection.close()
+    await plant(bug, ground.database, door)
     await asyncio.gather(*map(change_everything, workers))
     if bug is REVOKED_SHOWN:  # What is heard of a vendor brings all its documents up, whatever was not heard before.
         await execute(ground, REVOKED_NOW)
     assert await work_left(ground.database) == []
     broken = await compared(ground, traffic)
-    assert [what for what in broken if named in what], broken
+    for what in named:
+        assert [line for line in broken if what in line], (what, broken)
 
 
-@pytest.mark.parametrize(
-    ("bug", "named"),
-    [
-        pytest.param(GONE_FROM_TABLE, "the index of PostgreSQL does not have the product", id="gone"),
-        pytest.param(STALE_IN_TABLE, "the index of PostgreSQL has another price_from", id="stale"),
-    ],
-)
-async def test_a_document_that_is_wrong_in_the_table_is_named(
-    searching: tuple[Ground, Traffic], bug: str, named: str
+async def test_documents_that_are_wrong_in_the_table_are_named(searching: tuple[Ground, Traffic]) -> None:
+    ground, traffic = searching
+    await execute(ground, GONE_FROM_TABLE)
+    await execute(ground, STALE_IN_TABLE)
+    broken = " ".join(await compared(ground, traffic))
+    assert "the index of PostgreSQL does not have the product" in broken
+    assert "the index of PostgreSQL has another price_from" in broken
+
+
+async def test_lists_that_show_something_else_than_the_index_are_named(
+    searching: tuple[Ground, Traffic], door: Door
 ) -> None:
     ground, traffic = searching
-    await execute(ground, bug)
-    broken = await compared(ground, traffic)
-    assert [what for what in broken if named in what], broken
+    whole = door.app
+    Fault("GET", "/v1/(search/)?products", partial(Answering, change=last_for_first)).plant(door)
+    broken = " ".join(await compared(ground, traffic))
+    for where in ("the list of products", "search"):
+        assert f"{where} shows a product twice" in broken
+        assert f"{where} shows None of the product" in broken
+    door.app = whole
+    Fault("GET", "/v1/products", partial(Answering, change=First(by_address=False))).plant(door)
+    with pytest.raises(Unusable, match="GET /v1/products has no end"):
+        await compared(ground, traffic)
+
+
+async def test_a_change_that_is_not_seen_in_time_is_named(searching: tuple[Ground, Traffic], door: Door) -> None:
+    ground, traffic = searching
+    Fault("GET", "/v1/(search/)?products", partial(Answering, change=emptied)).plant(door)
+    watch = Watch(patience=1)
+    await calmly((await hands(ground, traffic, 7))[0], 1, watch)
+    assert {what.partition(" was ")[2] for what in watch.unseen} == {
+        "not seen in search within 1 s", "not seen in lists within 1 s",
+    }  # fmt: skip
+
+
+async def test_what_never_happened_is_not_called_proved(searching: tuple[Ground, Traffic]) -> None:
+    ground, traffic = searching
+    await execute(ground, "UPDATE vendors.vendors SET status = 'suspended'")
+    assert "not put to the proof: nothing is for sale" in await compared(ground, traffic)
+    changed = Counter(stock=3, price=2, name=1, status=1, vendor=1)
+    assert list(untried(QUICK, changed, Watch(search=[1.0]), Watch(), ["worker"])) == [
+        "not put to the proof: 8 changes instead of 300",
+        "not put to the proof: no change of certificate was made",
+        "not put to the proof: no change was seen in the storm",
+        "not put to the proof: worker was never killed",
+    ]
 
 
 @pytest.mark.meilisearch
@@ -209,6 +253,18 @@ class TestCover:
 
         held = [(day(start), None if end is None else day(end)) for start, end in spans]
         assert covered_until(held, self.today) == (f"{day(until)}" if isinstance(until, int) else until)
+
+
+def last_for_first(_address: str, _status: int, page: dict[str, Any]) -> dict[str, Any]:
+    """A page on which the last stands in the place of the first as well."""
+    return {
+        name: value[-1:] + value[1:] if name in ("items", "hits") and value else value for name, value in page.items()
+    }
+
+
+def emptied(_address: str, _status: int, page: dict[str, Any]) -> dict[str, Any]:
+    """A page on which nothing is left."""
+    return {name: [] if name in ("items", "hits") else value for name, value in page.items()}
 
 
 async def change_everything(hand: Hand) -> None:
