@@ -80,7 +80,7 @@ async def furnish(clients: Mapping[str, AsyncClient]) -> Scene:
     vendors = {who: await only(clients[who], "vendors") for who in (SELLER, OTHER_SELLER)}
     organization = await only(clients[HOTEL], "organizations")
     anonymous = clients[ANONYMOUS]
-    skus = {who: await _sku_of(anonymous, vendor) for who, vendor in vendors.items()}
+    skus = {who: await first_sku(anonymous, vendor) for who, vendor in vendors.items()}
     products = (await anonymous.get("/v1/products", params={"vendor": vendors[SELLER]})).json()["items"]
     order = {
         "lines": [{"sku_id": sku, "quantity": 1} for sku in skus.values()],
@@ -177,7 +177,8 @@ async def _session_of(anonymous: AsyncClient, email: str) -> str:
     return session_id
 
 
-async def _sku_of(client: AsyncClient, vendor: str) -> str:
+async def first_sku(client: AsyncClient, vendor: str) -> str:
+    """The first sku of a vendor that is in stock and can be ordered by the piece."""
     products = (await client.get("/v1/products", params={"vendor": vendor, "in_stock": True})).json()["items"]
     found: str = next(
         sku["id"]
