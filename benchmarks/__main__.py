@@ -85,13 +85,15 @@ async def take(plan: Plan) -> Results:
         async with prepared(grounds, supplies, captured, plan) as bench:
             say(f"Warming up, then {plan.rounds} rounds.")
             readings = await run_rounds(measures(bench), plan.rounds, tell)
-            (held,) = await processes.memory_while(crowd(grounds.market.port), grounds.market.pid)
+            (held,), signed_in = await processes.memory_while(crowd(grounds.market.port), grounds.market.pid)
             servers = processes.children(grounds.market.pid)
             beside = {processes.name(pid): processes.memory_of_tree(pid) for pid in servers}
             say("Looking where the time goes.")
             detail = await look(bench, details(supplies.products), HTTPStatus.OK, Role.catalog)
             order = await look(bench, one_line_orders(supplies, supplies.offers), HTTPStatus.CREATED, Role.orders)
-    return Results(taken_at, plan, described, readings, held, beside, grounds.market.started_in, detail, order)
+    return Results(
+        taken_at, plan, described, readings, held, beside, grounds.market.started_in, detail, order, signed_in
+    )
 
 
 async def look(bench: Bench, requests: Iterator[bytes], expected: HTTPStatus, role: Role) -> WhereTimeGoes:

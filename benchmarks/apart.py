@@ -29,7 +29,7 @@ from benchmarks.kept import keep
 from benchmarks.load import LoadFailed, send
 from benchmarks.orders import one_line_orders
 from benchmarks.processes import Memory
-from benchmarks.supplies import CROWD, Supplies, crowd, gather
+from benchmarks.supplies import CROWD, SignIns, Supplies, crowd, gather
 from benchmarks.tables import spread, table
 from ishop import logs
 from ishop.home import StartupError
@@ -56,6 +56,7 @@ class Results:
     rates: Mapping[str, list[float]]
     resting: Mapping[str, Memory]
     crowded: Mapping[str, Memory]
+    signed_in: SignIns
 
     @property
     def ratios(self) -> dict[str, list[float]]:
@@ -86,7 +87,7 @@ def main(
     show(results, Console(width=WIDTH) if not sys.stdout.isatty() else Console())
     document = {
         "machine": results.machine, "rates": results.rates, "ratios": results.ratios,
-        "resting": results.resting, "crowded": results.crowded,
+        "resting": results.resting, "crowded": results.crowded, "signed_in": results.signed_in,
     }  # fmt: skip
     print(f"\nWritten: {keep('apart', taken_at, document, partial(show, results))} and the raw values beside it.")
 
@@ -110,9 +111,9 @@ async def take(home: Path, rounds: int, seconds: float) -> Results:
                 rates[key].append(rate)
         pids = {name: parts.running[name].pid for name in PROCESSES}
         resting = {name: processes.memory(pid) for name, pid in pids.items()}
-        most = await processes.memory_while(crowd(parts.ports["gateway"]), *pids.values())
+        most, signed_in = await processes.memory_while(crowd(parts.ports["gateway"]), *pids.values())
         crowded = dict(zip(pids, most, strict=True))
-    return Results(machine.describe(), rates, resting, crowded)
+    return Results(machine.describe(), rates, resting, crowded, signed_in)
 
 
 @asynccontextmanager
@@ -145,6 +146,7 @@ def show(results: Results, console: Console) -> None:
     most = max(sum(one.pss for one in held.values()) for held in (results.resting, results.crowded))
     held.append(("together, shared pages once", "", f"{total:.0f}", f"{most:.0f}"))
     console.print(table(("process", "MiB resident", "its share (PSS)", f"most while {CROWD} sign in"), held))
+    console.print(f"While the memory was looked at, {results.signed_in}.\n", soft_wrap=True)
     console.print(table(("what", "is"), results.machine.items()))
 
 

@@ -9,6 +9,7 @@ from benchmarks.capacity.model import Assumptions
 from benchmarks.capacity.report import chapter
 from benchmarks.comparison import Verdict, compare
 from benchmarks.kept import Run
+from benchmarks.supplies import SignIns
 from benchmarks.tables import amount, markdown, number, spread
 
 Sources = Mapping[str, Run]
@@ -94,10 +95,13 @@ def bench(runs: Sources) -> str:
         "≤ 300",
         _holds("≤ 300", memory["rss"]),
     )
-    return markdown(
+    figures = markdown(
         ("figure", "median (least to most)", "its floor", "ratio (least to most)", "bound", "holds"),
         [*_figures(run), last],
     )
+    # Older runs do not tell who of the 64 was signed in.
+    told = f"\n\nWhile the memory was looked at, {SignIns(**run['signed_in'])}." if "signed_in" in run else ""
+    return figures + told
 
 
 def over_http(runs: Sources) -> str:

@@ -5,7 +5,7 @@ import os
 from collections.abc import Awaitable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from ishop.home import CLUSTER
 
@@ -13,6 +13,9 @@ TICKS: Final = os.sysconf("SC_CLK_TCK")
 LOOK_SECONDS: Final = 0.01
 MIB: Final = 1024.0
 """Of the kilobytes that /proc counts in."""
+
+
+Done = TypeVar("Done")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +62,15 @@ def memory(pid: int) -> Memory:
     )
 
 
-async def memory_while(work: Awaitable[object], *pids: int) -> list[Memory]:
-    """What processes held at most while `work` was done, in the order of `pids`."""
+async def memory_while(work: Awaitable[Done], *pids: int) -> tuple[list[Memory], Done]:
+    """What processes held at most while `work` was done, in the order of `pids`, and what came of the work."""
     most = [memory(pid) for pid in pids]
     task = asyncio.ensure_future(work)
     while not task.done():
         now = [memory(pid) for pid in pids]
         most = [max(pair, key=lambda one: one.rss) for pair in zip(most, now, strict=True)]
         await asyncio.sleep(LOOK_SECONDS)
-    await task
-    return most
+    return most, await task
 
 
 def memory_of_tree(pid: int) -> float:

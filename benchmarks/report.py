@@ -20,6 +20,7 @@ from benchmarks.processes import Memory
 from benchmarks.profile import Profile
 from benchmarks.rounds import Plan, Readings
 from benchmarks.server_time import StatementTime
+from benchmarks.supplies import SignIns
 
 WIDTH: Final = 160
 SHOWN: Final = 14
@@ -111,6 +112,8 @@ class Results:
     open_seconds: float
     detail: WhereTimeGoes
     order: WhereTimeGoes
+    signed_in: SignIns
+    """Those who signed in while the memory was looked at."""
 
     def ratios(self, figure: Figure) -> list[float]:
         """The ratio of each round; none for a floor."""
@@ -217,6 +220,7 @@ def _verdict(results: Results) -> Iterable[str]:
     yield (
         f"From an empty home to the first answer: {results.open_seconds:.1f} s. Market process: "
         f"PSS {results.memory.pss:.0f} MiB, peak {results.memory.peak:.0f} MiB. Beside it (PSS): {beside}.\n"
+        f"While the memory was looked at, {results.signed_in}.\n"
     )
     unmeasured = [figure.title for figure in FIGURES if figure.key not in results.readings]
     if unmeasured:
