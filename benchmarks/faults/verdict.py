@@ -47,7 +47,14 @@ def errors_unexplained(traffic: Traffic, faults: list[Fault]) -> Iterator[str]:
         if not failure.documented:
             yield f"{failure.kind} from {failure.path} is no documented way to fail"
         elif not any(fault.explains(failure) for fault in faults):
-            yield f"{failure.kind} from {failure.path} while {failure.service} was not down"
+            over = [failure.started - fault.whole for fault in faults if fault.whole < failure.started]
+            since = f", {min(over):.1f} s after all was ready again" if over else ""
+            yield f"{failure.kind} from {failure.path} while {failure.service} was not down{since}"
+
+
+def never_answered(traffic: Traffic) -> Iterator[str]:
+    """Writes that were sent again until their callers gave up: nobody knows what became of them."""
+    yield from (f"{write.key} was never answered" for write in traffic.writes if write.status is None)
 
 
 async def data_broken(connection: asyncpg.Connection, traffic: Traffic) -> list[str]:

@@ -91,12 +91,19 @@ async def run(names: Sequence[str], plan: Plan) -> list[Outcome]:
         try:
             with temporary_home() as home:
                 outcome = await PROOFS[name](plan, home, partial(say, name))
-        except (GroundsFailed, StartupError, Unusable) as error:
+        except* (GroundsFailed, StartupError, Unusable) as errors:
             # Not to be proved is not to be kept: the other promises are still worth a look.
-            outcome = Outcome(name, "could not be put to the proof", time.monotonic() - began, {}, [str(error)])
+            outcome = Outcome(name, "could not be put to the proof", time.monotonic() - began, {}, reasons(errors))
         say(name, f"{report.BROKE if outcome.broken else report.HELD} after {outcome.seconds:.0f} s")
         outcomes.append(outcome)
     return outcomes
+
+
+def reasons(error: BaseException) -> list[str]:
+    """What happened, of what happened at once each."""
+    if not isinstance(error, BaseExceptionGroup):
+        return [str(error)]
+    return [reason for one in error.exceptions for reason in reasons(one)]
 
 
 def say(name: str, message: str) -> None:

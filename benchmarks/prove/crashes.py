@@ -19,7 +19,7 @@ from benchmarks.faults import traffic as wanted
 from benchmarks.faults.drill import kept, unsound, work_left
 from benchmarks.faults.parts import opened
 from benchmarks.faults.traffic import Traffic, Write, placing, reading
-from benchmarks.faults.verdict import DOUBLED, LOST, errors_unexplained
+from benchmarks.faults.verdict import DOUBLED, LOST, errors_unexplained, never_answered
 from benchmarks.prove.outcome import Outcome, Say
 from benchmarks.prove.plan import Plan
 from benchmarks.prove.storm import Storm
@@ -52,7 +52,8 @@ async def prove(plan: Plan, home: Path, say: Say) -> Outcome:
             await storm.rage(plan.crash_cycles)
             stop.set()
         calm = time.monotonic()
-        broken = [*errors_unexplained(traffic, storm.faults), *await work_left(parts.database, BACKLOG_SECONDS)]
+        broken = [*errors_unexplained(traffic, storm.faults), *never_answered(traffic)]
+        broken += await work_left(parts.database, BACKLOG_SECONDS)
         drained = time.monotonic() - calm
         broken += [*await kept(parts.database, traffic), *await api_broken(traffic), *await unsound(parts)]
         broken += untried(traffic, storm, plan.crash_cycles)
@@ -64,7 +65,7 @@ def untried(traffic: Traffic, storm: Storm, cycles: int) -> Iterator[str]:
     accepted = {write.kind for write in traffic.writes if write.status is not None}
     for kind in MIX.keys() - {wanted.READ} - accepted:
         yield f"not put to the proof: no {kind} was accepted"
-    if len(storm.faults) < cycles:
+    if len(storm.faults) < max(cycles, 1):
         yield f"not put to the proof: {len(storm.faults)} kills instead of {cycles}"
     if cycles >= len(storm.victims):
         for part in storm.spared():

@@ -3,8 +3,14 @@
 import asyncio
 import signal
 import sys
+from pathlib import Path
 
 import pytest
+
+from benchmarks.grounds import GroundsFailed
+from benchmarks.prove.__main__ import run
+from benchmarks.prove.outcome import Outcome, Say
+from benchmarks.prove.plan import QUICK, Plan
 
 COMMAND = (sys.executable, "-m", "benchmarks.prove", "--quick", "--only")
 
@@ -19,6 +25,25 @@ async def test_a_proof_that_does_not_exist_is_refused() -> None:
     said, _ = await process.communicate()
     assert process.returncode == 2
     assert b"There is no proof nothing." in said
+
+
+async def test_what_cannot_be_put_to_the_proof_is_broken_and_the_next_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def impossible(_plan: Plan, _home: Path, _say: Say) -> Outcome:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(failing("no port"))
+            tasks.create_task(failing("no disk"))
+        raise AssertionError
+
+    async def failing(why: str) -> None:
+        raise GroundsFailed(why)
+
+    async def easy(_plan: Plan, _home: Path, _say: Say) -> Outcome:
+        return Outcome("easy", "It holds", 0, {}, [])
+
+    monkeypatch.setattr("benchmarks.prove.__main__.PROOFS", {"impossible": impossible, "easy": easy})
+    first, second = await run(["impossible", "easy"], QUICK)
+    assert (first.title, first.broken) == ("could not be put to the proof", ["no port", "no disk"])
+    assert second.broken == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

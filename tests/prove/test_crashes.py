@@ -17,7 +17,7 @@ from starlette.types import ASGIApp
 from benchmarks.faults.drill import kept, unsound, work_left
 from benchmarks.faults.parts import opened
 from benchmarks.faults.traffic import BATCH, READ, Traffic
-from benchmarks.faults.verdict import data_broken, errors_unexplained
+from benchmarks.faults.verdict import data_broken, errors_unexplained, never_answered
 from benchmarks.prove.crashes import MIX, api_broken, untried
 from benchmarks.prove.market import Market
 from benchmarks.prove.storm import Storm
@@ -149,6 +149,7 @@ async def test_each_bug_in_the_tables_breaks_the_proof_and_is_named(proved: Mark
         HALF_A_BATCH, batch.key
     )
     batch.status = None
+    assert list(never_answered(traffic)) == [f"{batch.key} was never answered"]
     assert f"{batch.key} is there by half" in await with_bug(HALF_A_BATCH, batch.key)
     await connection.close()
 
