@@ -109,7 +109,7 @@ class Hand:
         """Change it; the moment when that was accepted."""
         self._made += 1
         if kind == "stock":
-            await self._stock(self.random.choice(product.skus))
+            await self._stock(self.random.choice(product.skus), self._made)
         elif kind in ("price", "name", "status"):
             await self._commit(Role.catalog, [*self._of_product(kind, product), (REFRESHED, (product.id,))])
         else:
@@ -137,26 +137,28 @@ class Hand:
             return [(VENDOR_NAME, (product.vendor, f"Rumah Uji {self.number}-{self._made}"))]
         return [(VENDOR_STATUS, (product.vendor, self.random.choice(("active", "active", "suspended"))))]
 
-    async def _stock(self, sku: str) -> None:
-        """What is there is bought or counted away; what was goes back."""
+    async def _stock(self, sku: str, number: int) -> None:
+        """What is there is bought or counted away; what was goes back. Another change may be begun meanwhile, so what
+        it is known by is this one's own `number`.
+        """
         if order := self._sold.pop(sku, None):
             path = f"/v1/orders/{order}/cancel"
             await self._settled(Call("orders", "POST", path, CONSUMER, f"back-{order}", {}))
             return
         if units := self._taken.pop(sku, 0):
-            await self._delta(sku, units)
+            await self._delta(sku, units, number)
             return
         stock = await self._settled(Call("vendors", "GET", f"/v1/stock/{sku}", self.account))
         if stock["available"] == 0:
-            await self._delta(sku, 6)
+            await self._delta(sku, 6, number)
         elif self.random.random() < 0.5:
-            await self._buy(sku, stock["available"])
+            await self._buy(sku, stock["available"], number)
         else:
-            await self._delta(sku, -stock["available"])
+            await self._delta(sku, -stock["available"], number)
             self._taken[sku] = stock["available"]
 
-    async def _buy(self, sku: str, units: int) -> None:
-        key = f"out-{self.number}-{self._made}"
+    async def _buy(self, sku: str, units: int, number: int) -> None:
+        key = f"out-{self.number}-{number}"
         lines = [{"sku_id": sku, "quantity": units}]
         ship_to = {**SHIP_TO, "address": "Jl. Contoh 1"}
         body = {"lines": lines, "payment_method": "cod", "ship_to": ship_to}
@@ -165,11 +167,11 @@ class Hand:
         if "number" in answer:
             self._sold[sku] = answer["id"]
         else:
-            await self._delta(sku, -units)
+            await self._delta(sku, -units, number)
             self._taken[sku] = units
 
-    async def _delta(self, sku: str, units: int) -> None:
-        change = {"delta": units, "device_id": f"hand-{self.number}", "sequence": self._made}
+    async def _delta(self, sku: str, units: int, number: int) -> None:
+        change = {"delta": units, "device_id": f"hand-{self.number}", "sequence": number}
         await self._settled(Call("vendors", "PATCH", f"/v1/stock/{sku}", self.account, body=change))
 
     async def _settled(self, call: Call) -> Mapping[str, Any]:

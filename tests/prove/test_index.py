@@ -53,6 +53,9 @@ REVOKED_SHOWN = Statement(
 )
 GONE_FROM_TABLE = "DELETE FROM catalog.product_documents WHERE certified_until IS NULL OR price_from > 20000"
 STALE_IN_TABLE = "UPDATE catalog.product_documents SET price_from = price_from + 1"
+MADE_BY_HAND = """
+SELECT (SELECT count(*) FROM vendors.stock_movements WHERE device_id = 'hand-0') + (SELECT count(*) FROM orders.orders)
+"""
 REVOKED_NOW = """
 WITH revoked AS (UPDATE vendors.certificates SET revoked_at = now() WHERE kind <> 'NIB' RETURNING vendor_id)
 SELECT ops.emit_v1('vendors.vendor_changed.v1', ARRAY(SELECT DISTINCT vendor_id::text FROM revoked), NULL)
@@ -194,6 +197,18 @@ async def test_a_change_that_is_not_seen_in_time_is_named(searching: tuple[Groun
     assert {what.partition(" was ")[2] for what in watch.unseen} == {
         "not seen in search within 1 s", "not seen in lists within 1 s",
     }  # fmt: skip
+
+
+async def test_each_of_the_changes_that_a_hand_makes_at_once_is_one(searching: tuple[Ground, Traffic]) -> None:
+    ground, traffic = searching
+    hand = (await hands(ground, traffic, 7))[0]
+    chosen = hand.products[:8]
+    await asyncio.gather(*(hand.change("stock", product) for product in chosen))
+    connection = await asyncpg.connect(ground.database)
+    made = await connection.fetchval(MADE_BY_HAND)
+    await connection.close()
+    assert made == len(chosen)
+    assert traffic.failures == []
 
 
 async def test_what_never_happened_is_not_called_proved(searching: tuple[Ground, Traffic]) -> None:
