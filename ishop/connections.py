@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from enum import Enum, auto
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import orjson
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -27,6 +27,8 @@ BYTES_A_SECOND: Final = 500
 """The floor: a hundredth of what the worst mobile network has."""
 AFTER_ANSWER_SECONDS: Final = 5.0
 """How long who has been answered already may go on sending its body."""
+
+MAX_GATHERED_BYTES: Final = 64 * 1024
 
 SENTENCES: Final = {
     408: ("request_timeout", "The request did not arrive in time."),
@@ -49,6 +51,7 @@ class Connections:
         self._most = most
         self.clock = clock
         self._open: set[_Connection] = set()
+        self._unsent: list[_Gathered] = []
 
     def __len__(self) -> int:
         return len(self._open)
@@ -74,9 +77,65 @@ class Connections:
         self._open.add(connection)
         return True
 
+    def send_soon(self, transport: "_Gathered") -> None:
+        """Have it send what waits in it at the end of this turn of the event loop."""
+        if not self._unsent:
+            asyncio.get_running_loop().call_soon(self._send)
+        self._unsent.append(transport)
+
     def closed(self, connection: "_Connection") -> None:
         """Let one go."""
         self._open.discard(connection)
+
+    def _send(self) -> None:
+        unsent, self._unsent = self._unsent, []
+        for transport in unsent:
+            transport.send()
+
+
+class _Gathered:
+    """A transport that sends what is written in one turn of the event loop in one piece.
+
+    uvicorn writes the head of an answer and its body one after the other, and each write is a call of the system, a
+    packet, and a client that wakes up.
+    """
+
+    __slots__ = ("_all", "_parts", "_size", "_transport", "is_closing")
+
+    def __init__(self, transport: asyncio.Transport, connections: Connections) -> None:
+        self._transport = transport
+        self._all = connections
+        self._parts: list[bytes] = []
+        self._size = 0
+        self.is_closing = transport.is_closing
+
+    def write(self, data: bytes) -> None:
+        """Send it with what else comes in this turn, or at once where that is much."""
+        if not self._parts:
+            self._all.send_soon(self)
+        self._parts.append(data)
+        self._size += len(data)
+        if self._size > MAX_GATHERED_BYTES:
+            self.send()
+
+    def send(self) -> None:
+        """Send what waits."""
+        if self._parts:
+            parts, self._parts, self._size = self._parts, [], 0
+            self._transport.writelines(parts)
+
+    def close(self) -> None:
+        """Send what waits, and hang up."""
+        self.send()
+        self._transport.close()
+
+    def get_write_buffer_size(self) -> int:
+        """Bytes that the client has not taken."""
+        return self._size + self._transport.get_write_buffer_size()
+
+    def __getattr__(self, name: str) -> Any:
+        """All else is the transport's own."""
+        return getattr(self._transport, name)
 
 
 class _Connection(HttpToolsProtocol):
@@ -98,7 +157,7 @@ class _Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # uvicorn narrows it so.
         """Let it in, or not."""
-        super().connection_made(transport)
+        super().connection_made(cast("asyncio.Transport", _Gathered(transport, self._all)))
         self.since = self._all.clock()
         if not self._all.opened(self):
             self._refuse(503, "too_many")

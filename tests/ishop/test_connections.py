@@ -4,7 +4,7 @@ Nothing here waits for real seconds: the clock of the connections is moved.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import suppress
 
 import pytest
@@ -64,6 +64,30 @@ class Server:
             writer.transport.abort()
 
 
+class Wire(asyncio.Transport):
+    """In the place of a socket: what was sent, piece by piece."""
+
+    def __init__(self) -> None:
+        super().__init__({"peername": ("127.0.0.1", 50_000), "sockname": ("127.0.0.1", 80)})
+        self.pieces: list[bytes] = []
+        self.closed = False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.pieces.append(bytes(data))
+
+    def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:
+        self.write(b"".join(list_of_data))
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def close(self) -> None:
+        self.closed = True
+
+
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
     """Reads the body, then answers: at /large with more than any buffer takes; at /early without reading it."""
     message = {"type": "http.request"} if scope["path"] == "/early" else await receive()
@@ -77,16 +101,19 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
+def protocols(connections: Connections) -> Callable[[], asyncio.Protocol]:
+    """What makes the protocol of one connection, as uvicorn does."""
+    config = uvicorn.Config(application, http=connections.protocol, ws="none", lifespan="off", log_config=None)  # type: ignore[arg-type] # a function that makes one
+    config.load()
+    state = uvicorn.Server(config).server_state
+    return lambda: connections.protocol(config=config, server_state=state, app_state={})
+
+
 @pytest.fixture
 async def server() -> AsyncIterator[Server]:
     clock = Clock()
     connections = Connections(MOST, clock)
-    config = uvicorn.Config(application, http=connections.protocol, ws="none", lifespan="off", log_config=None)  # type: ignore[arg-type] # a function that makes one
-    config.load()
-    state = uvicorn.Server(config).server_state
-    listening = await asyncio.get_running_loop().create_server(
-        lambda: connections.protocol(config=config, server_state=state, app_state={}), "127.0.0.1", 0
-    )
+    listening = await asyncio.get_running_loop().create_server(protocols(connections), "127.0.0.1", 0)
     running = Server(connections, clock, listening.sockets[0].getsockname()[1])
     yield running
     running.close()
@@ -97,6 +124,37 @@ async def server() -> AsyncIterator[Server]:
 
 GET = b"GET / HTTP/1.1\r\nHost: market\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: market\r\nContent-Length: 100000\r\n\r\n"
+
+
+class TestAnswers:
+    async def test_an_answer_leaves_in_one_piece(self) -> None:
+        wire, connection = Wire(), protocols(Connections(MOST))()
+        connection.connection_made(wire)
+        connection.data_received(GET)
+        async with asyncio.timeout(PATIENCE):
+            while not wire.pieces:  # noqa: ASYNC110 - the stand-in of a socket has no event for it.
+                await asyncio.sleep(0)
+        [answer] = wire.pieces
+        assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+        assert answer.endswith(b"\r\n\r\nxx")
+
+    async def test_what_waits_is_sent_before_the_connection_closes(self) -> None:
+        wire, connection = Wire(), protocols(Connections(MOST))()
+        connection.connection_made(wire)
+        connection.data_received(GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+        async with asyncio.timeout(PATIENCE):
+            while not wire.closed:  # noqa: ASYNC110 - the stand-in of a socket has no event for it.
+                await asyncio.sleep(0)
+        assert wire.pieces[0].endswith(b"\r\n\r\nxx")
+
+    async def test_many_requests_in_one_packet_are_answered_in_order(self, server: Server) -> None:
+        paths = [b"/early", b"/large", b"/", b"/early"]
+        reader, _ = await server.connect(b"".join(GET.replace(b"/", path, 1) for path in paths))
+        for path in paths:
+            head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE)
+            length = ANSWER if path == b"/large" else 2
+            assert b"content-length: %d\r\n" % length in head
+            assert await asyncio.wait_for(reader.readexactly(length), PATIENCE) == b"x" * length
 
 
 class TestSlowness:
