@@ -149,6 +149,7 @@ class Gateway:
         """Give back what was opened to reach the services, and what they hold in this process."""
         for close in self.on_shutdown:
             await close()
+        self._access_log.flush()
 
     def _new_id(self) -> str:
         return f"{self._random.getrandbits(128):032x}"

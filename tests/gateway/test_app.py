@@ -12,6 +12,7 @@ import pytest
 from starlette.types import Message
 
 from ishop.auth import Principal, Signer
+from ishop.logs import GATHERED_SECONDS
 from ishop.settings import Environment
 from tests.databases import Cluster
 from tests.gateway import probes
@@ -30,8 +31,8 @@ def problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
 
 
 async def logged(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
-    """The lines that went to the log until the end of this turn of the event loop, but for the test's own client's."""
-    await asyncio.sleep(0)
+    """The lines that went to the log since the last look, but for the test's own client's."""
+    await asyncio.sleep(2 * GATHERED_SECONDS)
     lines = [orjson.loads(line) for line in capsys.readouterr().err.splitlines()]
     return [line for line in lines if line["logger"] != "httpx"]
 
@@ -238,6 +239,7 @@ class TestFailure:
             "query_string": b"",
             "headers": [(b"content-type", b"application/json")],
         }
+        await logged(capsys)
         await door.gateway(scope, receive, send)
         assert outgoing[0]["status"] == 499
         assert [(line["event"], line["level"]) for line in await logged(capsys)] == [("request", "info")]
@@ -259,6 +261,7 @@ class TestAccessLog:
     ) -> None:
         user = uuid4()
         token = Signer.from_settings(door.runtime.settings).sign(Principal(user))
+        await logged(capsys)
         answer = await door.client.get("/v1/seen/gula-aren", headers={"Authorization": f"Bearer {token}"})
         [line] = await logged(capsys)
         assert line.pop("duration_ms") > 0
@@ -276,6 +279,7 @@ class TestAccessLog:
         }
 
     async def test_no_route_when_there_is_none(self, door: Door, capsys: pytest.CaptureFixture[str]) -> None:
+        await logged(capsys)
         await door.client.get("/v1/people/5201014107900001")
         await door.client.get("/healthz")
         [line] = await logged(capsys)

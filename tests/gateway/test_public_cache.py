@@ -206,6 +206,7 @@ class TestStampede:
             raise RuntimeError("secret")
 
         shop.gateway._upstreams["shelf"] = gone  # type: ignore[assignment] # noqa: SLF001 - a service that cannot be there.
+        await logged(capsys)
         answers = await asyncio.gather(*(shop.warm.get(ADDRESS) for _ in range(3)))
         for answer in answers:
             problem(answer, 500, "internal_error")
@@ -246,6 +247,7 @@ class TestSameForEverybody:
                     assert told(warm[0]) == told(warm[1]) == told(await shop.cold.get(address, headers=headers))
 
     async def test_every_call_leaves_its_line(self, shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+        await logged(capsys)
         for _ in range(3):
             await shop.warm.get(ADDRESS, headers=token(shop))
         lines = [line for line in await logged(capsys) if line.get("logger") == "gateway.access"]
