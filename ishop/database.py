@@ -4,7 +4,7 @@ import asyncio
 import functools
 import re
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager
 from typing import Any, cast
 
 import asyncpg
@@ -16,6 +16,7 @@ from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.pool import AsyncAdaptedQueuePool, PoolProxiedConnection
 
 from ishop import migrations
+from ishop.plain_pool import PlainPool
 from ishop.settings import Role, Settings
 from ishop.telemetry import metrics, tracing
 from ishop.telemetry.metrics import PoolState, PoolWait
@@ -51,10 +52,6 @@ def _numbered(sql: str) -> tuple[str, tuple[str, ...]]:
     return numbered, tuple(numbers)
 
 
-async def _leave_as_it_is(_connection: asyncpg.Connection) -> None:
-    """The plain pool's reset: single reads leave nothing behind, so the round trip of a reset is saved."""
-
-
 class MeasuredPool(AsyncAdaptedQueuePool):
     """SQLAlchemy's pool, which says how long who waits."""
 
@@ -79,23 +76,20 @@ class Database:
 
     def __init__(self, settings: Settings, role: Role) -> None:
         self.service = role.name
-        self._dsn = settings.database_dsn(role)
-        self._pool_size = settings.database_pool
-        self._server_settings = {"application_name": f"{role}"}
-        self._plain: asyncpg.Pool | None = None
-        self._opening = asyncio.Lock()
+        dsn = settings.database_dsn(role)
+        server_settings = {"application_name": f"{role}"}
+        self._plain = PlainPool(dsn, settings.database_pool, POOL_TIMEOUT_SECONDS, self.service, server_settings)
         self.engine = create_async_engine(
-            self._dsn.replace("postgresql://", "postgresql+asyncpg://", 1),
+            dsn.replace("postgresql://", "postgresql+asyncpg://", 1),
             poolclass=MeasuredPool,
             pool_size=settings.database_pool,
             max_overflow=0,
             pool_timeout=POOL_TIMEOUT_SECONDS,
             hide_parameters=True,  # An error's text goes to the log, and what was to be written may be a person's.
-            connect_args={"server_settings": self._server_settings},
+            connect_args={"server_settings": server_settings},
         )
         self._pool.wait = PoolWait(self.service, "sessions")
         self._writers = asyncio.Semaphore(max(1, settings.database_pool - -(-settings.database_pool // SHARE_OF_READS)))
-        self._plain_wait = PoolWait(self.service, "plain")
         metrics.watch(self)
         if tracing.tracer is not None:
             tracing.tracer.watch(self.engine.sync_engine, self.service)
@@ -130,44 +124,33 @@ class Database:
 
     async def fetch_row(self, sql: str, *values: object) -> asyncpg.Record | None:
         """The row that plain SQL (`$1`) finds, past SQLAlchemy: for public pages, where that was half the cost."""
-        rows = await self.fetch_rows(sql, *values)
+        rows = await self._plain.fetch(sql, values)
         return rows[0] if rows else None
 
     async def fetch_rows(self, sql: str, *values: object) -> list[asyncpg.Record]:
         """The rows that plain SQL finds, past SQLAlchemy."""
-        pool = await self._plain_pool()
-        with self._plain_wait.measured():
-            connection = await pool.acquire(timeout=POOL_TIMEOUT_SECONDS)
-        try:
-            with nullcontext() if tracing.tracer is None else tracing.tracer.statement(self.service, sql):
-                rows: list[asyncpg.Record] = await connection.fetch(sql, *values)
-                return rows
-        finally:
-            await pool.release(connection)
+        return await self._plain.fetch(sql, values)
 
     async def fetch_named(self, sql: str, values: Mapping[str, object]) -> list[asyncpg.Record]:
         """The same with values that SQL calls `:name`, as statements that are put together do."""
         numbered, names = _numbered(sql)
-        return await self.fetch_rows(numbered, *(values[name] for name in names))
+        return await self._plain.fetch(numbered, tuple(values[name] for name in names))
 
     async def transact(self, sql: str, *values: object) -> Mapping[str, Any]:
         """The one row of a statement that is a whole transaction: committed when the row is here, else nothing of it.
 
         For the hottest writes, which take all their locks and leave them within this one round trip.
         """
-        async with self._place_of_a_writer(self._plain_wait):
-            row: Mapping[str, Any] = (await self.fetch_rows(sql, *values))[0]
+        async with self._place_of_a_writer(self._plain.wait):
+            row: Mapping[str, Any] = (await self._plain.fetch(sql, values))[0]
         return row
 
     def pools(self) -> list[PoolState]:
-        """The state of both pools: that of the sessions, and that of the reads past them once one was made."""
+        """The state of both pools: that of the sessions, and that of the statements past them."""
         pool = self._pool
         lent = pool.checkedout()
-        states = [PoolState("sessions", pool.size(), pool.checkedin() + lent, lent, pool.wait.waiting)]
-        if self._plain is not None:
-            held, idle = self._plain.get_size(), self._plain.get_idle_size()
-            states.append(PoolState("plain", self._plain.get_max_size(), held, held - idle, self._plain_wait.waiting))
-        return states
+        sessions = PoolState("sessions", pool.size(), pool.checkedin() + lent, lent, pool.wait.waiting)
+        return [sessions, self._plain.state()]
 
     @property
     def _pool(self) -> MeasuredPool:
@@ -188,17 +171,4 @@ class Database:
     async def close(self) -> None:
         """Give all connections back to the server."""
         await self.engine.dispose()
-        if self._plain is not None:
-            await self._plain.close()
-
-    async def _plain_pool(self) -> asyncpg.Pool:
-        if self._plain is None:
-            async with self._opening:
-                self._plain = self._plain or await asyncpg.create_pool(
-                    self._dsn,
-                    min_size=0,
-                    max_size=self._pool_size,
-                    reset=_leave_as_it_is,
-                    server_settings=self._server_settings,
-                )
-        return self._plain
+        await self._plain.close()

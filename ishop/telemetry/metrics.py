@@ -6,8 +6,7 @@ every request is bound to its label values once, so that counting is one look-up
 """
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeVar
 from weakref import WeakSet
@@ -152,22 +151,33 @@ class Requests:
 class PoolWait:
     """Who waits for a connection of one pool, and how long it took them."""
 
-    __slots__ = ("_seconds", "waiting")
+    __slots__ = ("seconds", "waiting")
 
     def __init__(self, service: str, pool: str) -> None:
-        self._seconds = POOL_WAIT_SECONDS.labels(service, pool)
+        self.seconds = POOL_WAIT_SECONDS.labels(service, pool)
         self.waiting = 0
 
-    @contextmanager
-    def measured(self) -> Iterator[None]:
+    def measured(self) -> "Waiting":
         """Around getting a connection."""
-        started = time.perf_counter()
-        self.waiting += 1
-        try:
-            yield
-        finally:
-            self.waiting -= 1
-            self._seconds.observe(time.perf_counter() - started)
+        return Waiting(self)
+
+
+class Waiting:
+    """One who waits for a connection; a class, because what is done for every statement must cost little."""
+
+    __slots__ = ("_began", "_pool")
+
+    def __init__(self, pool: PoolWait) -> None:
+        self._pool = pool
+        self._began = 0.0
+
+    def __enter__(self) -> None:
+        self._began = time.perf_counter()
+        self._pool.waiting += 1
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.waiting -= 1
+        self._pool.seconds.observe(time.perf_counter() - self._began)
 
 
 @dataclass(frozen=True, slots=True)
