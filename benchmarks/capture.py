@@ -68,6 +68,8 @@ async def capture(grounds: Grounds, supplies: Supplies) -> Captured:
             with listening(market) as heard:
                 _expect(await client.get(search_target(query)), HTTPStatus.OK)
             searches.append(tuple(heard))
+        if not any(searches):
+            raise CaptureFailed("No search sent a statement to PostgreSQL that could be heard.")
     return Captured(offer, order, bulk, batch, tuple(searches), await _meilisearch_requests(grounds.settings))
 
 

@@ -1,22 +1,22 @@
-"""The floor of every HTTP figure: uvicorn with the smallest possible application, run exactly as the market runs.
+"""The floor of every HTTP figure: bare uvicorn with the smallest possible application, and nothing of ours.
 
-`python -m benchmarks.hello` listens at ISHOP_PORT. It goes through the market's own entry (`ishop.cli.command.command`,
-`ishop.up.serve`), so that event loop, HTTP parser and server options are those of the market, whatever they are.
+`python -m benchmarks.hello` listens at ISHOP_PORT, on the same event loop and HTTP parser as the market. What the
+market's server adds to uvicorn (an end to slow clients, answers in one piece) is part of what is measured.
 """
 
+import os
+from typing import Final
+
+import uvicorn
 from starlette.types import Receive, Scope, Send
 
-from ishop.cli.command import command
-from ishop.settings import get_settings
-from ishop.up import asked_to_stop, listen, serve
-
-BODY = b'{"hello":"world"}'
-START = {
+BODY: Final = b'{"hello":"world"}'
+START: Final = {
     "type": "http.response.start",
     "status": 200,
     "headers": [(b"content-type", b"application/json"), (b"content-length", str(len(BODY)).encode())],
 }
-END = {"type": "http.response.body", "body": BODY}
+END: Final = {"type": "http.response.body", "body": BODY}
 
 
 async def hello(_scope: Scope, _receive: Receive, send: Send) -> None:
@@ -25,14 +25,15 @@ async def hello(_scope: Scope, _receive: Receive, send: Send) -> None:
     await send(END)
 
 
-@command
-async def main() -> None:
-    """Serve until asked to stop."""
-    stop = asked_to_stop()
-    settings = get_settings()
-    with listen(settings) as door:
-        await serve(hello, door, stop, settings, ready=lambda: None)
-
-
 if __name__ == "__main__":
-    main()
+    uvicorn.run(
+        hello,
+        port=int(os.environ["ISHOP_PORT"]),
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+    )

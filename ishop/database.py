@@ -124,7 +124,7 @@ class Database:
 
     async def fetch_row(self, sql: str, *values: object) -> asyncpg.Record | None:
         """The row that plain SQL (`$1`) finds, past SQLAlchemy: for public pages, where that was half the cost."""
-        rows = await self._plain.fetch(sql, values)
+        rows = await self.fetch_rows(sql, *values)
         return rows[0] if rows else None
 
     async def fetch_rows(self, sql: str, *values: object) -> list[asyncpg.Record]:
@@ -134,7 +134,7 @@ class Database:
     async def fetch_named(self, sql: str, values: Mapping[str, object]) -> list[asyncpg.Record]:
         """The same with values that SQL calls `:name`, as statements that are put together do."""
         numbered, names = _numbered(sql)
-        return await self._plain.fetch(numbered, tuple(values[name] for name in names))
+        return await self.fetch_rows(numbered, *(values[name] for name in names))
 
     async def transact(self, sql: str, *values: object) -> Mapping[str, Any]:
         """The one row of a statement that is a whole transaction: committed when the row is here, else nothing of it.
@@ -142,7 +142,7 @@ class Database:
         For the hottest writes, which take all their locks and leave them within this one round trip.
         """
         async with self._place_of_a_writer(self._plain.wait):
-            row: Mapping[str, Any] = (await self._plain.fetch(sql, values))[0]
+            row: Mapping[str, Any] = (await self.fetch_rows(sql, *values))[0]
         return row
 
     def pools(self) -> list[PoolState]:
