@@ -48,8 +48,6 @@ SECURITY_HEADERS: Final[Headers] = [
     (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-resource-policy", b"same-origin"),
-    (b"cross-origin-opener-policy", b"same-origin"),
-    (b"x-permitted-cross-domain-policies", b"none"),
 ]
 HOST: Final = re.compile(r"[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:]{2,45}\]")
 """Without a port: what answers at another port over HTTPS is not known."""

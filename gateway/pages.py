@@ -83,7 +83,11 @@ class Pages:
             file, media_type = asset
             # Read anew each time: browsers keep it, and the bundle is too large to hold in memory for its few readers.
             body = await asyncio.to_thread(file.read_bytes)
-            headers = {"Cache-Control": ASSET_CACHE, "Content-Security-Policy": DOCS_POLICY}
+            headers = {
+                "Cache-Control": ASSET_CACHE,
+                "Content-Security-Policy": DOCS_POLICY,
+                "Cross-Origin-Opener-Policy": "same-origin",
+            }
             return Response(body, headers=headers, media_type=media_type)
 
         return answer

@@ -12,6 +12,7 @@ from enum import Enum, auto
 from typing import Any, Final, cast
 
 import orjson
+from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from ishop.telemetry.metrics import counter
@@ -65,6 +66,11 @@ class Connections:
         now = self.clock()
         for connection in tuple(self._open):
             connection.check(now)
+
+    def have_answered_by(self, app: ASGIApp) -> None:
+        """Give the next requests of all that are open to this application."""
+        for connection in self._open:
+            connection.app = app
 
     def opened(self, connection: "_Connection") -> bool:
         """Take a connection in; where there are too many, the one that has sent no request for longest goes."""

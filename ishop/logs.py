@@ -100,7 +100,9 @@ class AccessLog:
     def __init__(self, settings: Settings, name: str, service: str) -> None:
         self._enabled = _level(settings) <= logging.INFO
         self._line = StderrLine(name)
-        self._fixed = {"event": "request", "level": "info", "service": service, "logger": name}
+        self._begin = (
+            orjson.dumps({"event": "request", "level": "info", "service": service, "logger": name})[:-1] + b","
+        )
         self._waiting: list[bytes] = []
         self._readable = structlog.get_logger(name) if sys.stderr.isatty() else None
 
@@ -111,8 +113,10 @@ class AccessLog:
         if self._readable is not None:
             self._readable.info("request", **fields)
             return
-        line = {**self._fixed, "request_id": request_id.get(), **fields, "timestamp": datetime.now(UTC)}
-        self._waiting.append(orjson.dumps(line, option=orjson.OPT_UTC_Z))
+        own = orjson.dumps(
+            {"request_id": request_id.get(), **fields, "timestamp": datetime.now(UTC)}, option=orjson.OPT_UTC_Z
+        )
+        self._waiting.append(self._begin + own[1:])
         if len(self._waiting) == 1:
             asyncio.get_running_loop().call_later(GATHERED_SECONDS, self.flush)
 

@@ -75,6 +75,11 @@ class Server(uvicorn.Server):
             gc.set_threshold(OBJECTS_BETWEEN_LOOKS, *gc.get_threshold()[1:])
             self._ready()
 
+    def have_answered_by(self, app: ASGIApp) -> None:
+        """Give what comes from now on to this application."""
+        self.config.loaded_app = app
+        self._connections.have_answered_by(app)
+
     async def finish(self, seconds: float) -> None:
         """Listen no longer, wait for the requests being served, at most so many seconds, and end."""
         for server in getattr(self, "servers", ()):
@@ -132,9 +137,8 @@ async def serve(
     Then nobody new is let in, who sends on a kept connection is refused with 503, and what was taken is finished, for
     `shutdown_seconds` at most.
     """
-    shutter = _Shutter(app)
     config = uvicorn.Config(
-        shutter,
+        app,
         lifespan="off",
         log_config=None,
         access_log=False,
@@ -152,26 +156,17 @@ async def serve(
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
-    shutter.closed = True
+    server.have_answered_by(refuse)
     await server.finish(settings.shutdown_seconds)
     await serving
 
 
-class _Shutter:
-    """The application as the server calls it; once `closed`, it refuses everything, health included."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.closed = False
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self.closed and scope["type"] == "http":
-            refusal = Unavailable()
-            refusal.headers["Connection"] = "close"
-            language = language_of(dict(scope["headers"]).get(b"accept-language", b"").decode("latin-1"))
-            await problem_response(refusal, language)(scope, receive, send)
-        else:
-            await self._app(scope, receive, send)
+async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
+    """The application of a market that closes: it refuses everything, health included."""
+    refusal = Unavailable()
+    refusal.headers["Connection"] = "close"
+    language = language_of(dict(scope["headers"]).get(b"accept-language", b"").decode("latin-1"))
+    await problem_response(refusal, language)(scope, receive, send)
 
 
 @asynccontextmanager

@@ -25,6 +25,7 @@ SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 WAIT_SECONDS: Final = (0.0005, 0.005, 0.05, 0.5, 5.0)
 JOB_BUCKETS: Final = (0.01, 0.1, 1.0, 10.0, 60.0, 300.0)
 
+OTHER: Final = "other"
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 UNMATCHED: Final = "unmatched"
 """The route of a request that no route fits: its path is the caller's own invention."""
@@ -128,7 +129,7 @@ SCRAPE_ERRORS: Final = counter(
 
 def known_method(method: str) -> str:
     """A method of HTTP, or `other`: callers may invent their own."""
-    return method if method in METHODS else "other"
+    return method if method in METHODS else OTHER
 
 
 class Requests:
@@ -136,15 +137,15 @@ class Requests:
 
     def __init__(self, seconds: Histogram) -> None:
         self._seconds = seconds
-        self._bound: dict[tuple[str, str, str, int], Histogram] = {}
+        self._bound: dict[tuple[str, str, str | None, int | None], Histogram] = {}
 
     def count(self, service: str, method: str, route: str | None, status: int | None, seconds: float) -> None:
         """Count one that is over; `route` is a template of ours, never a path, and None where none fits."""
-        key = (service, known_method(method), route or UNMATCHED, (status or 0) // 100)
+        key = (service, method if method in METHODS else OTHER, route, status)
         bound = self._bound.get(key)
         if bound is None:
-            status_class = f"{key[3]}xx" if key[3] else "none"
-            bound = self._bound[key] = self._seconds.labels(*key[:3], status_class)
+            status_class = f"{status // 100}xx" if status else "none"
+            bound = self._bound[key] = self._seconds.labels(service, key[1], route or UNMATCHED, status_class)
         bound.observe(seconds)
 
 
