@@ -22,6 +22,8 @@ from tests.prove.planted import (
 )
 
 ATTEMPTS, SKUS = 250, 30
+PATIENCE = 2.0
+"""How long a worker's backlog is waited for where a bug is planted: what is left then is one more thing that broke."""
 NO_LAST_LINE = "ALTER TABLE vendors.stock DROP CONSTRAINT ck_stock_reserved"
 
 CHECK_SKIPPED = Mutation(
@@ -102,14 +104,15 @@ ORDER_HIDDEN = Statement(
 )
 
 
-OLD_STOCK_SHOWN = Fault("GET", "/v1/stock", partial(Answering, change=First(by_address=True)))
-RESERVED_SHOWN = Fault("GET", "/v1/stock", partial(Answering, change=lambda _, __, body: all_available(body)))
+OLD_STOCK_SHOWN = Fault(
+    "GET", "/v1/stock", lambda gateway: Answering(Answering(gateway, one_more), First(by_address=True))
+)
 CONNECTIONS_CUT = Fault("POST", "/v1/orders", partial(Cutting, every=9))
 
 
-def all_available(page: dict[str, Any]) -> dict[str, Any]:
-    """A page of stock as if nothing were reserved."""
-    return page | {"items": [one | {"available": one["on_hand"]} for one in page["items"]]}
+def one_more(_address: str, _status: int, page: dict[str, Any]) -> dict[str, Any]:
+    """A page of stock as if one more of everything could be had."""
+    return page | {"items": [one | {"available": one["available"] + 1} for one in page["items"]]}
 
 
 async def test_a_healthy_market_sells_only_what_is_there(proved: Market) -> None:
@@ -182,8 +185,11 @@ async def test_what_never_happened_is_not_called_proved(proved: Market) -> None:
             ORDER_HIDDEN, ["the lists show", "an accepted order is not shown: 404", "the worker left"],
             id="order hidden",
         ),
-        pytest.param(OLD_STOCK_SHOWN, ["the API shows another stock than the table holds"], id="old stock shown"),
-        pytest.param(RESERVED_SHOWN, ["the API shows more available than there is"], id="reserved stock shown"),
+        pytest.param(
+            OLD_STOCK_SHOWN,
+            ["the API shows another stock than the table holds", "the API shows more available than there is"],
+            id="old stock shown, and one more",
+        ),
         pytest.param(
             CONNECTIONS_CUT, ["a caller got no answer (ClientPayloadError): order", "was refused and is there 1 times"],
             id="connections cut",
@@ -198,7 +204,7 @@ async def test_a_planted_bug_breaks_the_proof_and_is_named(
     deadlocks = bug is LOCKED_IN_ANY_ORDER
     attempts = ATTEMPTS // 4 if deadlocks else ATTEMPTS
     outcome = await contend(
-        proved, attempts, lambda _: None, skus=SKUS, statistics_seconds=2 if deadlocks else 0, work_seconds=5
+        proved, attempts, lambda _: None, skus=SKUS, statistics_seconds=2 if deadlocks else 0, work_seconds=PATIENCE
     )
     for what in named:
         assert [line for line in outcome.broken if what in line], (what, set(outcome.broken))

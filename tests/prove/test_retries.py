@@ -83,15 +83,11 @@ async def test_in_a_healthy_market_every_write_counts_once(proved: Market) -> No
 
 
 async def test_what_never_happened_is_not_called_proved(proved: Market) -> None:
-    outcome = await repeat(proved, 1, lambda _: None, locks=0)
+    outcome = await repeat(proved, 1, lambda _: None, locks=1)
     for what in (Manner.half_sent, "writes that never arrived whole", "bulk order", "payment", "stock batch"):
         assert f"not put to the proof: {what}" in outcome.broken
     assert "not put to the proof: order" not in outcome.broken
-
-
-async def test_twins_who_are_not_told_to_come_back_prove_nothing_of_it(proved: Market) -> None:
-    outcome = await repeat(proved, 1, lambda _: None, locks=1)
-    # At one gateway twins wait for the first of them, in the process.
+    # At one gateway twins wait for the first of them in the process, and nobody is told to come back.
     assert "not put to the proof: told to come back" in outcome.broken
 
 
