@@ -31,6 +31,8 @@ class PlainPool:
         self._idle: list[asyncpg.Connection] = []
         self._lent = 0
         self._ending: set[asyncio.Task[None]] = set()
+        self._closing = asyncio.Lock()
+        """Two who close would each wait for places that the other has."""
 
     async def fetch(self, sql: str, values: tuple[object, ...]) -> list[asyncpg.Record]:
         """The rows that one statement finds."""
@@ -56,12 +58,14 @@ class PlainPool:
 
     async def close(self) -> None:
         """Give the connections back to the server, those that are lent when their statements are done."""
-        for _ in range(self._size):
-            await self._places.acquire()
-        idle, self._idle = self._idle, []
-        await asyncio.gather(*(connection.close(timeout=CLOSE_SECONDS) for connection in idle), return_exceptions=True)
-        for _ in range(self._size):
-            self._places.release()
+        async with self._closing:
+            for _ in range(self._size):
+                await self._places.acquire()
+            idle, self._idle = self._idle, []
+            ends = (connection.close(timeout=CLOSE_SECONDS) for connection in idle)
+            await asyncio.gather(*ends, return_exceptions=True)
+            for _ in range(self._size):
+                self._places.release()
 
     async def _borrow(self) -> asyncpg.Connection:
         with self.wait.measured():

@@ -25,7 +25,6 @@ SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 WAIT_SECONDS: Final = (0.0005, 0.005, 0.05, 0.5, 5.0)
 JOB_BUCKETS: Final = (0.01, 0.1, 1.0, 10.0, 60.0, 300.0)
 
-OTHER: Final = "other"
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 UNMATCHED: Final = "unmatched"
 """The route of a request that no route fits: its path is the caller's own invention."""
@@ -129,7 +128,7 @@ SCRAPE_ERRORS: Final = counter(
 
 def known_method(method: str) -> str:
     """A method of HTTP, or `other`: callers may invent their own."""
-    return method if method in METHODS else OTHER
+    return method if method in METHODS else "other"
 
 
 class Requests:
@@ -141,7 +140,7 @@ class Requests:
 
     def count(self, service: str, method: str, route: str | None, status: int | None, seconds: float) -> None:
         """Count one that is over; `route` is a template of ours, never a path, and None where none fits."""
-        key = (service, method if method in METHODS else OTHER, route, status)
+        key = (service, known_method(method), route, status)
         bound = self._bound.get(key)
         if bound is None:
             status_class = f"{status // 100}xx" if status else "none"

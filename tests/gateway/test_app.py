@@ -135,6 +135,9 @@ class TestHeadersOut:
             assert headers["referrer-policy"] == "no-referrer"
             assert "strict-transport-security" not in headers
 
+    async def test_a_page_shares_its_window_with_no_other_origin(self, door: Door) -> None:
+        assert (await door.client.get("/docs")).headers["cross-origin-opener-policy"] == "same-origin"
+
     async def test_strict_transport_when_not_in_development(self, cluster: Cluster) -> None:
         settings = cluster.settings.model_copy(update={"env": Environment.production})
         async with open_door(settings, probes.ROUTES, {probes.PROBE: probes.create_probe}) as door:
@@ -287,6 +290,13 @@ class TestAccessLog:
 
 
 class TestLifespan:
+    async def test_writes_the_lines_that_wait_for_others(self, door: Door, capsys: pytest.CaptureFixture[str]) -> None:
+        await logged(capsys)
+        await door.client.get("/v1/seen")
+        await door.gateway.close()
+        written = [orjson.loads(line) for line in capsys.readouterr().err.splitlines()]
+        assert "/v1/seen" in {line.get("route") for line in written}
+
     async def test_closes_what_was_opened(self, door: Door) -> None:
         closed: list[str] = []
 

@@ -137,6 +137,14 @@ async def test_closed_when_what_is_asked_is_answered_and_open_again_on_demand(po
     assert await pid(pool)
 
 
+async def test_closed_by_two_at_once(pool: PlainPool, count: Count) -> None:
+    asked = asyncio.create_task(pool.fetch("SELECT pg_sleep(0.2)", ()))
+    await asyncio.sleep(0.1)
+    async with asyncio.timeout(10):
+        await asyncio.gather(pool.close(), pool.close(), asked)
+    assert await count(ALIVE) == 0
+
+
 async def test_a_database_that_is_not_there_leaves_no_place_taken() -> None:
     pool = PlainPool("postgresql://nobody@127.0.0.1:9/none", 1, 5, "catalog", {})
     for _ in range(3):
