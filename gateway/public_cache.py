@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from gateway.answers import Answer
+from gateway.answers import LIFE_SECONDS, Answer
 from gateway.routes import MIB
 from ishop.settings import Settings
 from ishop.telemetry.metrics import counter, gauge
@@ -28,7 +28,7 @@ ASKED: Final = counter(
     "outcome",
 )
 BYTES: Final = gauge(
-    "ishop_public_cache_bytes", "What the memory of public answers holds, answers that are over included."
+    "ishop_public_cache_bytes", "What the memory of public answers holds, those included that ended a moment ago."
 )
 ENTRIES: Final = gauge("ishop_public_cache_entries", "How many answers that is.")
 
@@ -53,7 +53,10 @@ class Flight:
 
 
 class PublicCache:
-    """At most `size` bytes of public answers. What is over goes first, then what was asked for the longest ago."""
+    """At most `size` bytes of public answers. What is over goes first, then what was asked for the longest ago.
+
+    What is over goes by itself, too: the last answers of a busy minute would stay until somebody asks for others.
+    """
 
     def __init__(self, size: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._size = size
@@ -61,6 +64,7 @@ class PublicCache:
         self._kept: OrderedDict[Key, Answer] = OrderedDict()
         self._bytes = 0
         self._flights: dict[Key, Flight] = {}
+        self._sweeping: asyncio.TimerHandle | None = None
         self._uncounted_hits = 0
         """Counted with the next question, which is less than a second away as long as anybody asks."""
         self._hits, self._misses, self._joined = (ASKED.labels(outcome) for outcome in ("hit", "miss", "joined"))
@@ -114,6 +118,8 @@ class PublicCache:
         """Forget everything, and ask no further."""
         for flight in self._flights.values():
             flight.answer.cancel()
+        if self._sweeping is not None:
+            self._sweeping.cancel()
         self._kept.clear()
 
     def _land(self, key: Key, flight: Flight) -> None:
@@ -129,8 +135,26 @@ class PublicCache:
             self._make_room(size, now)
             self._kept[key] = answer
             self._bytes += size
-            BYTES.set(self._bytes)
-            ENTRIES.set(len(self._kept))
+            self._tell()
+            if self._sweeping is None:
+                self._sweep_later()
+
+    def _sweep_later(self) -> None:
+        self._sweeping = asyncio.get_running_loop().call_later(LIFE_SECONDS, self._sweep)
+
+    def _sweep(self) -> None:
+        """Forget what is over, as long as there is anything."""
+        self._sweeping = None
+        now = self._clock()
+        while self._kept and self._kept[oldest := next(iter(self._kept))].until <= now:
+            self._forget(oldest)
+        self._tell()
+        if self._kept:
+            self._sweep_later()
+
+    def _tell(self) -> None:
+        BYTES.set(self._bytes)
+        ENTRIES.set(len(self._kept))
 
     def _make_room(self, size: int, now: float) -> None:
         while self._kept:

@@ -1,11 +1,16 @@
 """Password hashes: argon2id, away from the event loop, two at once at most."""
 
 import asyncio
-from typing import Final
+from collections.abc import Callable
+from typing import Final, ParamSpec, TypeVar
 
 from pwdlib import PasswordHash
 
 from gateway.admission import Lane
+from ishop.heap import give_back_freed
+
+P = ParamSpec("P")
+Result = TypeVar("Result")
 
 AT_ONCE: Final = 2
 """A hash takes 64 MiB; more of them at once would not be faster on two cores."""
@@ -27,10 +32,16 @@ class Passwords:
     async def hash(self, password: str) -> str:
         """The hash to store."""
         async with self._lane.place():
-            return await asyncio.to_thread(self._hasher.hash, password)
+            return await asyncio.to_thread(self._in_freed_memory, self._hasher.hash, password)
 
     async def verify(self, password: str, stored: str | None) -> bool:
         """Whether `password` belongs to the stored hash. Without one it is False, after the same time."""
         async with self._lane.place():
-            matches = await asyncio.to_thread(self._hasher.verify, password, stored or NOBODY)
+            matches = await asyncio.to_thread(self._in_freed_memory, self._hasher.verify, password, stored or NOBODY)
         return matches and stored is not None
+
+    @staticmethod
+    def _in_freed_memory(work: Callable[P, Result], *args: P.args, **kwargs: P.kwargs) -> Result:
+        """What `work` comes to. A process is never as large as now, so what others have freed goes back before."""
+        give_back_freed()
+        return work(*args, **kwargs)

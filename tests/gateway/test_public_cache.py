@@ -10,6 +10,7 @@ import httpx
 import orjson
 import pytest
 
+from gateway import public_cache
 from gateway.answers import LIFE_SECONDS, Answer
 from gateway.public_cache import MAX_ENTRIES, OVERHEAD, Flight, Key, PublicCache
 from ishop.auth import Principal, Signer
@@ -324,6 +325,22 @@ class TestBounds:
         await cache.ask(_key(0), _answering())
         assert len(cache) == 1
         assert cache.bytes == OVERHEAD + len("/0") + len(b"{}")
+
+    async def test_what_is_over_goes_by_itself(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(public_cache, "LIFE_SECONDS", 0.01)
+        clock = Clock()
+        cache = PublicCache(1 << 20, clock)
+        await cache.ask(_key(0), _answering())
+        clock.now += LIFE_SECONDS / 2
+        await cache.ask(_key(1), _answering())
+        for left in (1, 0):
+            clock.now += LIFE_SECONDS / 2
+            async with asyncio.timeout(5):
+                while len(cache) > left:  # noqa: ASYNC110 - it tells nobody.
+                    await asyncio.sleep(0.01)
+            assert cache.find(_key(0)) is None
+            assert (cache.find(_key(1)) is not None) == (left == 1)
+        assert cache.bytes == 0
 
     async def test_kept_no_longer_than_the_answer_allows(self) -> None:
         short = Answer(200, [(b"cache-control", b"public, max-age=0")], b"{}")
