@@ -25,6 +25,9 @@ REFUSED: Final = counter(
 SIGN_IN_FAILURES: Final = counter(
     "ishop_sign_in_failures_total", "Passwords, codes and tokens that were not right, by route (401).", "route"
 )
+SHARED: Final = gauge(
+    "ishop_limits_shared", "1 where rate limits are counted in Valkey, 0 where in the memory of the gateway alone."
+)
 CIRCUIT_OPEN: Final = gauge(
     "ishop_circuit_open", "1 where the gateway lets only a probe a second through to a service, else 0.", "service"
 )

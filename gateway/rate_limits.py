@@ -4,13 +4,14 @@ The header fields are those of draft-ietf-httpapi-ratelimit-headers: `RateLimit-
 what is left of it, both of the limit that is nearest to its end.
 """
 
+import importlib
 import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from gateway.routes import RouteClass
-from gateway.windows import ValkeyWindows, Window, WindowMemory
+from gateway.windows import SharedWindows, Window, WindowMemory
 from ishop.errors import TooManyRequests
 from ishop.settings import Settings, SettingsError
 
@@ -77,7 +78,7 @@ class Quota:
 class RateLimits:
     """The counters of this process, shared with other gateways where there is a Valkey. `amounts` are by limit name."""
 
-    def __init__(self, amounts: Mapping[str, int] | None = None, shared: ValkeyWindows | None = None) -> None:
+    def __init__(self, amounts: Mapping[str, int] | None = None, shared: SharedWindows | None = None) -> None:
         self._amounts = dict(amounts or {})
         self._memory = WindowMemory()
         self._shared = shared
@@ -92,8 +93,11 @@ class RateLimits:
             )
         if not settings.rate_limits:
             return None
-        url = settings.valkey_url
-        return cls(settings.rates, ValkeyWindows(url.get_secret_value()) if url is not None else None)
+        if settings.valkey_url is None:
+            return cls(settings.rates)
+        # Named by import string: the client of Valkey is nothing for a market without one to hold in memory.
+        shared = importlib.import_module("gateway.valkey_windows").ValkeyWindows
+        return cls(settings.rates, shared(settings.valkey_url.get_secret_value()))
 
     @property
     def counted_in(self) -> str:

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.pool import AsyncAdaptedQueuePool, PoolProxiedConnection
 
-from ishop import migrations
+from ishop import revisions
 from ishop.plain_pool import PlainPool
 from ishop.settings import Role, Settings
 from ishop.telemetry import metrics, tracing
@@ -166,7 +166,7 @@ class Database:
                 found = (await connection.execute(text("SELECT version_num FROM public.alembic_version"))).scalar()
         except (DBAPIError, PoolTimeout, *DATABASE_LOST):
             return False
-        return await asyncio.to_thread(migrations.suffices, found)
+        return await asyncio.to_thread(revisions.suffices, found)
 
     async def close(self) -> None:
         """Give all connections back to the server."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import asyncpg
 from pydantic import SecretStr
 
-from ishop import migrations
+from ishop import revisions
 from ishop.home import Progress, Secrets, StartupError, default_home, load_secrets, take_lock
 from ishop.meili_process import EmbeddedMeilisearch, find_meilisearch
 from ishop.postgres import EmbeddedPostgres
@@ -52,7 +52,7 @@ async def servers(
             meili_port = meilisearch.port
         local = _local_settings(settings, home, secrets, postgres.port, meili_port)
         await bootstrap(postgres.superuser_dsn, local.database_name, local.passwords())
-        await asyncio.to_thread(migrations.upgrade, local.database_dsn(Role.migrator))
+        await revisions.upgrade(local.database_dsn(Role.migrator))
         watch = asyncio.create_task(_watch(postgres, stop, progress))
         try:
             yield local

@@ -10,10 +10,8 @@ from pathlib import Path
 from typing import Final
 
 import asyncpg
-from alembic.script import ScriptDirectory
-from alembic.util.exc import CommandError
 
-from ishop import migrations
+from ishop import revisions
 from ishop.archive import Backup, Manifest, read_backup
 from ishop.backup import Show, count_rows, login, take_sums
 from ishop.doctor import examine
@@ -29,13 +27,11 @@ BEFORE: Final = "before_restore"
 
 def check_revision(manifest: Manifest) -> None:
     """Refuse a backup of a newer i-Shop than this; raises StartupError."""
-    try:
-        ScriptDirectory.from_config(migrations.configure("")).get_revision(manifest.revision)
-    except CommandError as error:
+    if manifest.revision not in revisions.revisions():
         raise StartupError(
             f"The backup was made by i-Shop {manifest.version} at revision {manifest.revision}, which this version "
             "does not know. Restore it with that version or a newer one."
-        ) from error
+        )
 
 
 async def restore(settings: Settings, superuser_dsn: str, path: Path, show: Show, *, keep_old: bool) -> Manifest:
@@ -53,7 +49,7 @@ async def restore(settings: Settings, superuser_dsn: str, path: Path, show: Show
         await bootstrap(superuser_dsn, new, settings.passwords())
         await _load(superuser_dsn, new, backup, show)
         await _compare(beside, backup.manifest)
-        await asyncio.to_thread(migrations.upgrade, beside.database_dsn(Role.migrator))
+        await revisions.upgrade(beside.database_dsn(Role.migrator))
         await _examine(beside, show)
         await _swap(superuser_dsn, settings.database_name, new)
     except BaseException:

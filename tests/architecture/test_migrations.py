@@ -4,9 +4,11 @@ import asyncio
 import re
 from pathlib import Path
 
+import pytest
 from alembic.script import ScriptDirectory
 
-from ishop import migrations
+from ishop import migrations, revisions
+from ishop.home import StartupError
 from ishop.settings import Role
 from tests.databases import TestDatabase
 
@@ -17,6 +19,11 @@ def test_the_history_is_one_line() -> None:
     script = ScriptDirectory.from_config(migrations.configure("postgresql://nowhere"))
     assert len(script.get_heads()) == 1
     assert all(not revision.is_merge_point and not revision.is_branch_point for revision in script.walk_revisions())
+
+
+def test_those_read_without_alembic_are_those_that_it_runs() -> None:
+    script = ScriptDirectory.from_config(migrations.configure("postgresql://nowhere"))
+    assert revisions.revisions() == tuple(revision.revision for revision in script.walk_revisions())
 
 
 def test_revisions_are_named_by_date_and_sort_in_their_order() -> None:
@@ -39,6 +46,17 @@ class TestRevisions:
         assert await objects(database) == ["public.alembic_version"]
         await asyncio.to_thread(migrations.upgrade, dsn)
         assert await objects(database) == before
+
+    async def test_run_in_a_process_of_its_own_when_there_are_newer_ones(self, database: TestDatabase) -> None:
+        dsn = database.dsn(Role.migrator)
+        before = await objects(database)
+        await asyncio.to_thread(migrations.downgrade, dsn, "-1")
+        await revisions.upgrade(dsn)
+        assert await objects(database) == before
+
+    async def test_refused_when_the_revision_does_not_exist(self, database: TestDatabase) -> None:
+        with pytest.raises(StartupError, match="not migrated"):
+            await revisions.upgrade(database.dsn(Role.migrator), "never")
 
 
 async def objects(database: TestDatabase) -> list[str]:

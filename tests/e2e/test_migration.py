@@ -11,7 +11,7 @@ from alembic import command
 from alembic.config import Config
 from httpx import AsyncClient, Response
 
-from ishop import migrations
+from ishop import migrations, revisions
 from ishop.settings import Role
 from tests.markets import TestMarket
 from tests.modes import MODES
@@ -53,7 +53,7 @@ def newer(tmp_path: Path) -> Callable[[TestMarket], Config]:
 
     def configured(market: TestMarket) -> Config:
         config = migrations.configure(market.database.dsn(Role.migrator))
-        text = REVISION.format(revision="next", down_revision=migrations.head())
+        text = REVISION.format(revision="next", down_revision=revisions.head())
         (tmp_path / "2099-01-01-0000_next.py").write_text(text.lstrip())
         versions = Path(config.get_main_option("script_location") or "") / "versions"
         config.set_main_option("version_locations", f"{versions}:{tmp_path}")

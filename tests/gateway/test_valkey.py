@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from gateway.rate_limits import LIMITS, RateLimits
-from gateway.windows import ValkeyWindows
+from gateway.valkey_windows import ValkeyWindows
 from ishop.auth import Principal, Signer
 from tests.conftest import VALKEY_MISSING
 from tests.databases import TestDatabase

@@ -7,7 +7,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from ishop import migrations
+from ishop import migrations, revisions
 from ishop.backup import back_up
 from ishop.home import StartupError
 from ishop.restore import is_empty, restore
@@ -71,7 +71,7 @@ async def test_everything_comes_back_with_its_owners_and_rights(
         manifest = await back_up(source.settings, file, unseen, replace=False)
         expected, count = await rights(source), await products(source)
     assert manifest.tables["catalog.products"] == count > 0
-    assert manifest.revision == migrations.head()
+    assert manifest.revision == revisions.head()
     assert await is_empty(cluster.superuser_dsn, "restored")
     await restore(target.settings, cluster.superuser_dsn, file, unseen, keep_old=False)
     assert await rights(target) == expected
@@ -113,8 +113,8 @@ async def test_an_old_backup_is_brought_to_the_newest_revision(
     async with cluster.clone(migrated_template) as source:
         await asyncio.to_thread(migrations.downgrade, source.dsn(Role.migrator), "-1")
         manifest = await back_up(source.settings, file, unseen, replace=False)
-    assert manifest.revision != migrations.head()
+    assert manifest.revision != revisions.head()
     await restore(target.settings, cluster.superuser_dsn, file, unseen, keep_old=False)
     connection = await target.connect(Role.migrator)
-    assert await connection.fetchval("SELECT version_num FROM public.alembic_version") == migrations.head()
+    assert await connection.fetchval("SELECT version_num FROM public.alembic_version") == revisions.head()
     await connection.close()
