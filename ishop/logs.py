@@ -68,7 +68,7 @@ FOREIGN: Final = frozenset({"_record", "_from_structlog"})
 GATHERED_SECONDS: Final = 0.01
 """How long the line of a request waits for those of others, to be written along with them."""
 
-QUIET: Final = ("httpx", "httpcore", "asyncio", "meilisearch", "alembic", "uvicorn")
+QUIET: Final = ("httpx", "httpcore", "asyncio", "alembic", "uvicorn")
 """Libraries that report every step as information; ours says the same with more sense."""
 
 

@@ -17,7 +17,7 @@ assemble(Settings(_env_file=None, signing_key=key))
 print(*sys.modules)
 """
 """The command line and a whole market as `ishop up` puts it together, without Valkey."""
-UNUSED = {"alembic", "mako", "valkey"}
+UNUSED = {"alembic", "mako", "requests", "valkey"}
 
 
 def test_a_market_imports_nothing_that_it_does_not_use() -> None:

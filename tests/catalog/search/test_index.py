@@ -8,9 +8,10 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from pydantic import SecretStr
 
 from services.catalog.search import indexing
-from services.catalog.search.index.writer import IndexWriter
+from services.catalog.search.index.writer import IndexFailure, IndexWriter, NoSuchIndex
 from services.catalog.search.indexed import index_uid
 from services.catalog.search.indexing import follow, reconcile
 from services.catalog.search.jobs import index_drift, reindex
@@ -47,6 +48,17 @@ async def price_up(shelf: Shelf, product_id: UUID) -> None:
     """A change as a vendor makes it: the document is rebuilt and the index hears of it in the same transaction."""
     await shelf.fetch(DEARER, product_id)
     await shelf.refresh(product_id)
+
+
+@pytest.mark.meilisearch
+async def test_a_refusal_is_told_in_the_words_of_meilisearch(indexed: Shelf) -> None:
+    stranger = indexed.settings.model_copy(update={"meili_key": SecretStr("not-the-master-key")})
+    with pytest.raises(IndexFailure, match="invalid_api_key"):
+        await asyncio.to_thread(IndexWriter(stranger).exists, index_uid(stranger))
+    writer = IndexWriter(indexed.settings)
+    assert not await asyncio.to_thread(writer.exists, "never-made")
+    with pytest.raises(NoSuchIndex):
+        await asyncio.to_thread(writer.count, "never-made")
 
 
 @pytest.mark.meilisearch
