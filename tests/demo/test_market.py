@@ -12,8 +12,12 @@ from demo.material import Material
 from ishop.settings import Role
 from tests.databases import TestDatabase
 
-TODAY = date.today()  # noqa: DTZ011 - documents are composed for the database's day.
 SMALL = {"vendors": 12, "products": 130}
+
+
+def today() -> date:
+    """The database's day, for which documents are composed; a run of the tests may well go past midnight."""
+    return date.today()  # noqa: DTZ011 - the database runs in this zone.
 
 
 def silent(_phase: str, _done: int, _total: int) -> None:
@@ -33,7 +37,7 @@ class TestStandardMarket:
     ) -> None:
         phases: list[tuple[str, int, int]] = []
         summary = await build_market(
-            empty_database.dsn(Role.migrator), today=TODAY, progress=lambda *step: phases.append(step)
+            empty_database.dsn(Role.migrator), today=today(), progress=lambda *step: phases.append(step)
         )
         assert (summary.vendors, summary.workers, summary.products) == (453, 2_858, 1_600)
         assert phases[-1] == ("statistics", 1, 1)
@@ -56,7 +60,7 @@ class TestStandardMarket:
     async def test_producers_per_commodity_are_those_of_the_source(
         self, empty_database: TestDatabase, connection: asyncpg.Connection
     ) -> None:
-        await build_market(empty_database.dsn(Role.migrator), today=TODAY, progress=silent)
+        await build_market(empty_database.dsn(Role.migrator), today=today(), progress=silent)
         rows = await connection.fetch("""
             SELECT c.slug, count(*) AS vendors
             FROM (SELECT DISTINCT ON (vendor_id) vendor_id, commodity_id FROM catalog.products ORDER BY vendor_id, id) p
@@ -72,7 +76,7 @@ class TestStandardMarket:
     async def test_stock_equals_its_movements_and_documents_are_complete(
         self, empty_database: TestDatabase, connection: asyncpg.Connection
     ) -> None:
-        await build_market(empty_database.dsn(Role.migrator), today=TODAY, progress=silent)
+        await build_market(empty_database.dsn(Role.migrator), today=today(), progress=silent)
         wrong = await connection.fetch("""
             SELECT s.sku_id FROM vendors.stock s LEFT JOIN vendors.stock_movements m ON m.sku_id = s.sku_id
             GROUP BY s.sku_id HAVING s.on_hand <> sum(m.on_hand_change) OR s.reserved <> sum(m.reserved_change)
@@ -84,7 +88,7 @@ class TestStandardMarket:
         largest = await connection.fetchval(
             "SELECT vendor_id FROM vendors.stock GROUP BY vendor_id ORDER BY count(*) DESC LIMIT 1"
         )
-        assert all(row["certified_until"] >= TODAY for row in offers if row["vendor_id"] not in stopped)
+        assert all(row["certified_until"] >= today() for row in offers if row["vendor_id"] not in stopped)
         assert 3 <= len(stopped) <= 10
         assert largest not in stopped
 
@@ -101,9 +105,9 @@ class TestRefusal:
         self, empty_database: TestDatabase, connection: asyncpg.Connection
     ) -> None:
         dsn = empty_database.dsn(Role.migrator)
-        await build_market(dsn, **SMALL, today=TODAY, progress=silent)
+        await build_market(dsn, **SMALL, today=today(), progress=silent)
         with pytest.raises(MarketRefused, match="needs an empty one"):
-            await build_market(dsn, **SMALL, today=TODAY, progress=silent)
+            await build_market(dsn, **SMALL, today=today(), progress=silent)
         assert await connection.fetchval("SELECT count(*) FROM vendors.vendors") == SMALL["vendors"]
 
     async def test_a_failed_small_build_leaves_nothing(
@@ -120,7 +124,7 @@ class TestRefusal:
         await fail_at(empty_database, products=ONE_TRANSACTION + 1, done=6_000)
         assert await connection.fetchval("SELECT count(*) FROM catalog.products") > 0
         assert await connection.fetch(indexes) != made_by_revisions
-        await build_market(empty_database.dsn(Role.migrator), **SMALL, today=TODAY, progress=silent)
+        await build_market(empty_database.dsn(Role.migrator), **SMALL, today=today(), progress=silent)
         assert await connection.fetchval("SELECT count(*) FROM catalog.products") == SMALL["products"]
         assert await connection.fetchval("SELECT count(*) FROM vendors.cohorts") == 5
         assert await connection.fetch(indexes) == made_by_revisions
@@ -130,7 +134,7 @@ class TestRefusal:
         other = await asyncpg.connect(dsn)
         await other.execute("SELECT pg_advisory_lock($1)", BUILD_LOCK)
         with pytest.raises(MarketRefused, match="Another build"):
-            await build_market(dsn, **SMALL, today=TODAY, progress=silent)
+            await build_market(dsn, **SMALL, today=today(), progress=silent)
         await other.close()
 
 
@@ -146,14 +150,14 @@ async def fail_at(database: TestDatabase, *, products: int, done: int) -> None:
             raise Stop
 
     with pytest.RaisesGroup(Stop, allow_unwrapped=True, flatten_subgroups=True):
-        await build_market(database.dsn(Role.migrator), vendors=12, products=products, today=TODAY, progress=stop)
+        await build_market(database.dsn(Role.migrator), vendors=12, products=products, today=today(), progress=stop)
 
 
 class TestAccounts:
     async def test_each_role_has_its_account(
         self, empty_database: TestDatabase, connection: asyncpg.Connection
     ) -> None:
-        await build_market(empty_database.dsn(Role.migrator), **SMALL, today=TODAY, progress=silent)
+        await build_market(empty_database.dsn(Role.migrator), **SMALL, today=today(), progress=silent)
         await create_accounts(connection)
         await create_accounts(connection)
         users = {row["email"]: row for row in await connection.fetch("SELECT * FROM identity.users")}
