@@ -84,10 +84,10 @@ class Gateway:
         # Request ids have to differ, not to be secret; asking the system for 16 random bytes costs 6 us each time.
         self._random = random.Random()  # noqa: S311 - see above
         self._access_log = AccessLog(runtime.settings, "gateway.access", "gateway")
-        self._added = list(SECURITY_HEADERS)
+        self._common = list(SECURITY_HEADERS)
         https = runtime.settings.https or ("off" if runtime.settings.env is Environment.development else "hsts")
         if https != "off":
-            self._added.append(STRICT_TRANSPORT)
+            self._common.append(STRICT_TRANSPORT)
         self._https_only = https == "redirect"
         self._cors = Cors(runtime.settings.cors_origins)
         self.on_shutdown: list[Callable[[], Awaitable[None]]] = [
@@ -105,8 +105,8 @@ class Gateway:
         started = time.perf_counter()
         incoming = Incoming(scope["headers"], self._new_id)
         in_request = request_id.set(incoming.request_id)
-        added = [incoming.named, *self._added, *self._cors.headers(incoming.text(b"origin"))]
-        exchange = Exchange(scope, receive, send, incoming, added)
+        exchange = Exchange(scope, receive, send, incoming, self._common)
+        exchange.added += [incoming.named, *self._cors.headers(incoming.text(b"origin"))]
         try:
             if tracing.tracer is None:
                 await self._answer(exchange)
@@ -220,7 +220,8 @@ class Gateway:
         nobody = Nobody()
         incoming = Incoming([(b"accept-language", language.encode())], lambda: exchange.incoming.request_id)
         scope = {**exchange.scope, "method": route.method}
-        await self._have_answered(Exchange(scope, nobody.receive, nobody.send, incoming, []), route, flight.begin)
+        asked = Exchange(scope, nobody.receive, nobody.send, incoming, self._common)
+        await self._have_answered(asked, route, flight.begin)
         return nobody.answer()
 
     async def _have_answered(self, exchange: Exchange, route: Route, begin: Callable[[], None] | None = None) -> None:
@@ -258,10 +259,11 @@ class Gateway:
         scope, incoming = exchange.scope, exchange.incoming
         if tracing.tracer is not None:
             incoming.passed.append((tracing.PARENT_FIELD.encode(), tracing.tracer.parent().encode()))
-        passed = {
+        passed: dict[str, Any] = {
             "method": "GET" if scope["method"] == "HEAD" else scope["method"],
             "headers": incoming.passed,
             "client": None if exchange.address is None else (exchange.address, 0),
+            "extensions": {},  # What the server offers is for the gateway: a service answers through it.
         }
         if not scope["query_string"].isascii():
             passed["query_string"] = _escaped(scope["query_string"])

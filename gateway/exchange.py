@@ -10,6 +10,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from gateway.answers import Answer, Headers
 from ishop.auth import Principal
+from ishop.connections import WHOLE_ANSWER, written
 from ishop.errors import MalformedRequest, PayloadTooLarge
 from ishop.etags import matches
 
@@ -21,7 +22,6 @@ a number as persons have: a telephone, NIK, NPWP or account."""
 
 MAX_HEADERS: Final = 100
 MAX_HEADER_BYTES: Final = 16 * 1024
-NOT_MODIFIED: Final = 304
 HELD_BODY_BYTES: Final = 64 * 1024
 """As much of a body is taken in before the request gets a place, so that who sends it slowly holds none."""
 
@@ -154,9 +154,13 @@ class Incoming:
 
 
 class Exchange:
-    """One request being served: counts the body coming in, completes the header fields going out."""
+    """One request being served: counts the body coming in, completes the header fields going out.
+
+    Those `added` are of this answer, the `common` ones of all: an answer that is kept has them already.
+    """
 
     __slots__ = (
+        "_common",
         "_counted",
         "_held",
         "_receive",
@@ -174,10 +178,10 @@ class Exchange:
         "status",
     )
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, incoming: Incoming, added: Headers) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, incoming: Incoming, common: Headers) -> None:
         self.scope = scope
         self.incoming = incoming
-        self.added = added
+        self.added: Headers = []
         self.address: str | None = None
         self.scheme = "http"
         self.principal: Principal | None = None
@@ -186,6 +190,7 @@ class Exchange:
         self.finished = False
         self.body_limit = 0
         self.overrun: PayloadTooLarge | None = None
+        self._common = common
         self._counted = 0
         self._held: deque[Message] = deque()
         self._receive = receive
@@ -223,15 +228,18 @@ class Exchange:
 
     async def give(self, answer: Answer) -> None:
         """Give a whole answer, or 304 where the caller has it already."""
+        head, body = answer.head, answer.body
         known = None if answer.etag is None else self.incoming.text(b"if-none-match")
         if known is not None and answer.etag is not None and matches(known, answer.etag):
-            self.status, headers, body = NOT_MODIFIED, answer.not_modified, b""
-        else:
-            self.status, headers = answer.status, answer.headers
-            body = b"" if self.scope["method"] == "HEAD" else answer.body
-        self.finished = True
-        await self._send({"type": "http.response.start", "status": self.status, "headers": [*headers, *self.added]})
-        await self._send({"type": "http.response.body", "body": body})
+            head, body = answer.not_modified, b""
+        elif self.scope["method"] == "HEAD":
+            body = b""
+        self.status, self.finished = head.status, True
+        whole = self.scope.get("extensions", {}).get(WHOLE_ANSWER) if head.written else None
+        if whole is None or not whole(self.scope, head.written + written(self.added), body):
+            fields = [*head.fields, *self.added]
+            await self._send({"type": "http.response.start", "status": head.status, "headers": fields})
+            await self._send({"type": "http.response.body", "body": body})
 
     async def send(self, message: Message) -> None:
         """Pass a part of the answer on, with the gateway's header fields."""
@@ -239,7 +247,7 @@ class Exchange:
             return  # The gateway answers this one itself.
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            headers = [*message.get("headers", ()), *self.added]
+            headers = [*message.get("headers", ()), *self.added, *self._common]
             said = {name for name, _ in headers}
             headers.extend(field for field in DEFAULTS if field[0] not in said)
             message = {**message, "headers": headers}

@@ -19,7 +19,7 @@ MAX_ENTRIES: Final = 10_000
 LARGEST_SHARE: Final = 8
 """An answer that would take more than one part in so many of the memory is not kept."""
 OVERHEAD: Final = 2048
-"""Bytes that an answer takes beside its address and its body: some twenty small objects of its header fields."""
+"""Bytes that an answer takes beside its address, heads and body: some twenty small objects of its header fields."""
 
 ASKED: Final = counter(
     "ishop_public_cache_total",
@@ -171,4 +171,5 @@ class PublicCache:
 
 
 def _size(key: Key, answer: Answer) -> int:
-    return OVERHEAD + len(key[0]) + len(key[1]) + len(answer.body)
+    written = len(answer.head.written) + len(answer.not_modified.written)
+    return OVERHEAD + len(key[0]) + len(key[1]) + written + len(answer.body)

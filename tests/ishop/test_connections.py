@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import pytest
 import uvicorn
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ishop.connections import AFTER_ANSWER_SECONDS, GRACE_SECONDS, HEAD_SECONDS, Connections
 
@@ -81,6 +81,12 @@ class Wire(asyncio.Transport):
     def get_write_buffer_size(self) -> int:
         return 0
 
+    def pause_reading(self) -> None:
+        """There is nothing to read from."""
+
+    def resume_reading(self) -> None:
+        """There is nothing to read from."""
+
     def is_closing(self) -> bool:
         return self.closed
 
@@ -101,9 +107,9 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-def protocols(connections: Connections) -> Callable[[], asyncio.Protocol]:
+def protocols(connections: Connections, app: ASGIApp = application) -> Callable[[], asyncio.Protocol]:
     """What makes the protocol of one connection, as uvicorn does."""
-    config = uvicorn.Config(application, http=connections.protocol, ws="none", lifespan="off", log_config=None)  # type: ignore[arg-type] # a function that makes one
+    config = uvicorn.Config(app, http=connections.protocol, ws="none", lifespan="off", log_config=None)  # type: ignore[arg-type] # a function that makes one
     config.load()
     state = uvicorn.Server(config).server_state
     return lambda: connections.protocol(config=config, server_state=state, app_state={})
