@@ -73,6 +73,8 @@ class Connections:
         self.clock = clock
         self._open: set[_Connection] = set()
         self._unsent: list[_Gathered] = []
+        self._fields: list[tuple[bytes, bytes]] = []
+        self._written = b""
 
     def __len__(self) -> int:
         return len(self._open)
@@ -108,6 +110,12 @@ class Connections:
         if not self._unsent:
             asyncio.get_running_loop().call_soon(self._send)
         self._unsent.append(transport)
+
+    def written(self, fields: list[tuple[bytes, bytes]]) -> bytes:
+        """uvicorn's own fields, above all the date, of which it makes new ones each second."""
+        if fields is not self._fields:
+            self._fields, self._written = fields, written(fields)
+        return self._written
 
     def closed(self, connection: "_Connection") -> None:
         """Let one go."""
@@ -225,10 +233,15 @@ class _Connection(HttpToolsProtocol):
         self._rest()
 
     def on_response_complete(self) -> None:
-        """The answer is given."""
-        super().on_response_complete()
+        """The answer is given; what uvicorn does then, but for its timer: the sweep ends idle connections, too."""
+        self.server_state.total_requests += 1
         self.since = self._all.clock()
         self._rest()
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
 
     def _unsupported_upgrade_warning(self) -> None:
         """Whoever asks for a WebSocket is answered as if not, and no line of the log is spent on it."""
@@ -241,9 +254,11 @@ class _Connection(HttpToolsProtocol):
         elif self.transport.is_closing():
             return
         elif self._phase is _Phase.HEAD:
-            # Between requests uvicorn's own timer for idle connections runs.
-            if waited > HEAD_SECONDS and (self._begun or self.cycle is None):
-                self._refuse(408, "slow_head")
+            if self._begun or self.cycle is None:
+                if waited > HEAD_SECONDS:
+                    self._refuse(408, "slow_head")
+            elif waited > self.timeout_keep_alive:
+                self.transport.close()
         elif self._phase is _Phase.BODY:
             self._check_body(now, waited)
 
@@ -266,7 +281,7 @@ class _Connection(HttpToolsProtocol):
         end = b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n"
         if scope["method"] == "HEAD":
             body = b""
-        self.transport.write(b"".join((head, written(cycle.default_headers), end, body)))
+        self.transport.write(b"".join((head, self._all.written(cycle.default_headers), end, body)))
         cycle.message_event.set()
         if not cycle.keep_alive:
             self.transport.close()

@@ -6,6 +6,7 @@ Nothing here waits for real seconds: the clock of the connections is moved.
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import suppress
+from typing import cast
 
 import pytest
 import uvicorn
@@ -14,6 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from ishop.connections import AFTER_ANSWER_SECONDS, GRACE_SECONDS, HEAD_SECONDS, Connections
 
 PATIENCE = 20
+IDLE_SECONDS = 75
 MOST = 250
 ANSWER = 32 * 1024 * 1024
 
@@ -109,7 +111,8 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
 
 def protocols(connections: Connections, app: ASGIApp = application) -> Callable[[], asyncio.Protocol]:
     """What makes the protocol of one connection, as uvicorn does."""
-    config = uvicorn.Config(app, http=connections.protocol, ws="none", lifespan="off", log_config=None)  # type: ignore[arg-type] # a function that makes one
+    made = cast("type[asyncio.Protocol]", connections.protocol)
+    config = uvicorn.Config(app, http=made, ws="none", lifespan="off", log_config=None, timeout_keep_alive=IDLE_SECONDS)
     config.load()
     state = uvicorn.Server(config).server_state
     return lambda: connections.protocol(config=config, server_state=state, app_state={})
@@ -213,11 +216,16 @@ class TestSlowness:
         server.pass_by(AFTER_ANSWER_SECONDS + 1)
         await server.until(0)
 
-    async def test_an_idle_connection_is_left_to_the_timer_of_the_server(self, server: Server) -> None:
-        kept, _ = await server.connect(GET)
-        assert (await asyncio.wait_for(kept.readline(), PATIENCE)).startswith(b"HTTP/1.1 200")
-        server.pass_by(60)
-        await server.until(1)
+    async def test_an_idle_connection_ends_when_it_was_kept_long_enough(self, server: Server) -> None:
+        kept, writer = await server.connect(GET)
+        for _ in range(2):
+            assert (await asyncio.wait_for(kept.readuntil(b"\r\n\r\nxx"), PATIENCE)).startswith(b"HTTP/1.1 200")
+            server.pass_by(IDLE_SECONDS)
+            writer.write(GET)
+        assert (await asyncio.wait_for(kept.readuntil(b"\r\n\r\nxx"), PATIENCE)).startswith(b"HTTP/1.1 200")
+        server.pass_by(IDLE_SECONDS + 0.1)
+        assert await asyncio.wait_for(kept.read(), PATIENCE) == b""
+        await server.until(0)
 
 
 class TestHead:
