@@ -150,7 +150,7 @@ class Gateway:
         self._access_log.flush()
 
     def _new_id(self) -> str:
-        return f"{self._random.getrandbits(128):032x}"
+        return self._random.getrandbits(128).to_bytes(16).hex()
 
     async def _meet(self, scope: Scope, receive: Receive, send: Send) -> None:
         """What is no request: the server's beginning and end, and WebSockets, which are not spoken."""

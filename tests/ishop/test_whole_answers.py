@@ -113,7 +113,7 @@ async def test_left_to_messages_when_the_next_request_is_here() -> None:
     "field",
     [
         (b"x-a", b"1\r\nset-cookie: a=1"), (b"x-a", b"1\r\n\r\nHTTP/1.1 200 OK"), (b"x-a", b"1\n"), (b"x-a", b"1\r"),
-        (b"x-a", b"\0"), (b"x a", b"1"), (b"x-a:", b"1"), (b"", b"1"), (b"x-a: 1\r\nx-b", b"1"),
+        (b"x-a", b"\0"), (b"x-a", b"\x7f"), (b"x-a: 1\r\nx-b", b"1"),
     ],
 )  # fmt: skip
 def test_a_field_that_would_break_out_is_not_written(field: tuple[bytes, bytes]) -> None:
