@@ -127,14 +127,19 @@ class Database:
         rows = await self.fetch_rows(sql, *values)
         return rows[0] if rows else None
 
-    async def fetch_rows(self, sql: str, *values: object) -> list[asyncpg.Record]:
+    async def fetch_rows(self, sql: str, *values: object, plan_anew: bool = False) -> list[asyncpg.Record]:
         """The rows that plain SQL finds, past SQLAlchemy."""
-        return await self._plain.fetch(sql, values)
+        return await self._plain.fetch(sql, values, plan_anew=plan_anew)
 
-    async def fetch_named(self, sql: str, values: Mapping[str, object]) -> list[asyncpg.Record]:
-        """The same with values that SQL calls `:name`, as statements that are put together do."""
+    async def fetch_named(
+        self, sql: str, values: Mapping[str, object], *, plan_anew: bool = False
+    ) -> list[asyncpg.Record]:
+        """The same with values that SQL calls `:name`, as statements that are put together do.
+
+        `plan_anew` for these very values, which costs more than a kept plan: where what is best depends on them.
+        """
         numbered, names = _numbered(sql)
-        return await self.fetch_rows(numbered, *(values[name] for name in names))
+        return await self.fetch_rows(numbered, *(values[name] for name in names), plan_anew=plan_anew)
 
     async def transact(self, sql: str, *values: object) -> Mapping[str, Any]:
         """The one row of a statement that is a whole transaction: committed when the row is here, else nothing of it.

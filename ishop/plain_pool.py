@@ -34,20 +34,21 @@ class PlainPool:
         self._closing = asyncio.Lock()
         """Two who close would each wait for places that the other has."""
 
-    async def fetch(self, sql: str, values: tuple[object, ...]) -> list[asyncpg.Record]:
-        """The rows that one statement finds."""
+    async def fetch(self, sql: str, values: tuple[object, ...], *, plan_anew: bool = False) -> list[asyncpg.Record]:
+        """The rows that one statement finds; `plan_anew` for these values, where a role keeps plans for any."""
         connection = await self._borrow()
         try:
             with nullcontext() if tracing.tracer is None else tracing.tracer.statement(self._service, sql):
-                rows: list[asyncpg.Record] = await connection.fetch(sql, *values)
-        except asyncio.CancelledError:
-            # The server is still being told to stop, and would stop what the next borrower asks.
-            ending = asyncio.create_task(self._end(connection))
-            self._ending.add(ending)
-            ending.add_done_callback(self._ending.discard)
-            raise
-        except BaseException:
-            self._take_back(connection)
+                rows = await (_fetch_planned_anew if plan_anew else asyncpg.Connection.fetch)(connection, sql, *values)
+        except BaseException as error:
+            if plan_anew or isinstance(error, asyncio.CancelledError):
+                # The server is still being told to stop, and would stop what the next borrower asks; or it would go on
+                # planning anew.
+                ending = asyncio.create_task(self._end(connection))
+                self._ending.add(ending)
+                ending.add_done_callback(self._ending.discard)
+            else:
+                self._take_back(connection)
             raise
         self._take_back(connection)
         return rows
@@ -98,3 +99,10 @@ class PlainPool:
     def _leave(self) -> None:
         self._lent -= 1
         self._places.release()
+
+
+async def _fetch_planned_anew(connection: asyncpg.Connection, sql: str, *values: object) -> list[asyncpg.Record]:
+    await connection.execute("SET plan_cache_mode = force_custom_plan")
+    rows: list[asyncpg.Record] = await connection.fetch(sql, *values)
+    await connection.execute("RESET plan_cache_mode")
+    return rows

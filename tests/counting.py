@@ -36,9 +36,9 @@ def counted_queries(databases: Iterable[Database]) -> Iterator[list[str]]:
 def _noting(database: Database, statements: list[str]) -> Any:
     fetch_rows = database.fetch_rows
 
-    async def noted(sql: str, *values: object) -> list[asyncpg.Record]:
+    async def noted(sql: str, *values: object, **how: bool) -> list[asyncpg.Record]:
         if KEYS not in sql:
             statements.append(sql)
-        return await fetch_rows(sql, *values)
+        return await fetch_rows(sql, *values, **how)
 
     return noted

@@ -30,9 +30,8 @@ from ishop.home import StartupError
 from ishop.meili_process import find_meilisearch
 from ishop.settings import Settings
 
-FULL: Final = Plan("full", rounds=5, requests=100)
-QUICK: Final = Plan("quick", rounds=2, requests=15)
-CHUNK: Final = 2**24
+FULL: Final = Plan("full", rounds=5, warm_up=500, requests=300, searches=100)
+QUICK: Final = Plan("quick", rounds=2, warm_up=50, requests=15, searches=15)
 
 console = Console()
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -77,7 +76,6 @@ def main(
 async def take(plan: Plan, small: Path, large: Path, chosen: list[Kind], rate: IndexRate | None) -> Results:
     """Fill what is not filled, open both markets, and measure."""
     seconds = {size.name: await fill(home, size, say) for home, size in ((small, SMALL), (large, LARGE))}
-    await asyncio.to_thread(read_once, large)
     started = time.perf_counter()
     async with opened(small, SMALL, say) as few, opened(large, LARGE, say) as many:
         results = Results(plan, chosen, seconds, rate)
@@ -99,20 +97,10 @@ async def _ask(results: Results, kind: Kind, markets: list[Market], number: int)
         if kind.searches and market.size is SMALL:
             continue
         requests = kind.requests(market, random.Random(f"{kind.name} {number}"))  # noqa: S311 - what is asked is no secret.
-        burst = await send(
-            market.server.port, requests, connections=1, count=results.plan.requests, expected=kind.expected
-        )
+        count = results.plan.count(kind) if number else results.plan.warm_up
+        burst = await send(market.server.port, requests, connections=1, count=count, expected=kind.expected)
         if number:
             results.add(kind, market.size, burst.latencies)
-
-
-def read_once(home: Path) -> None:
-    """Bring the files of the database into memory, where they are in a market that has been open for a while."""
-    for file in sorted((home / "postgres" / "base").rglob("*")):
-        if file.is_file():
-            with file.open("rb") as data:
-                while data.read(CHUNK):
-                    pass
 
 
 def say(message: str) -> None:

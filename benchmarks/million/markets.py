@@ -141,6 +141,10 @@ async def opened(home: Path, size: Size, say: Progress) -> AsyncIterator[Market]
         try:
             # What autovacuum does in the hours after a seed.
             await connection.execute("VACUUM (ANALYZE) catalog.product_documents, orders.orders, orders.vendor_orders")
+            # What is in the memory of a market that has been open for a while, and is read again when it starts.
+            await connection.execute("CREATE EXTENSION IF NOT EXISTS pg_prewarm")
+            say(f"Reading the market of {size.name} into memory.")
+            await connection.execute(READ, timeout=SEED_SECONDS)
             shelf = await _shelf(connection, Cursors(settings.password(Role.catalog)))
         finally:
             await connection.close()
@@ -217,6 +221,13 @@ SOLD: Final = """
 MIDDLE: Final = """
     SELECT price_from, product_id::text FROM catalog.product_documents ORDER BY {}
     OFFSET (SELECT count(*) / 2 FROM catalog.product_documents) LIMIT 1
+"""
+READ: Final = """
+    SELECT sum(pg_prewarm(r.oid))
+    FROM pg_class c CROSS JOIN LATERAL (
+        SELECT c.oid UNION ALL SELECT i.indexrelid FROM pg_index i WHERE i.indrelid = c.oid
+    ) r (oid)
+    WHERE c.relkind = 'r' AND c.relnamespace = ANY ('{catalog, vendors, orders, identity}'::regnamespace[])
 """
 RELATIONS: Final = """
     SELECT n.nspname || '.' || c.relname AS name, greatest(0, c.reltuples)::bigint AS rows,

@@ -76,6 +76,27 @@ async def test_a_refused_statement_keeps_its_connection(pool: PlainPool) -> None
     assert pool.state() == idle(1)
 
 
+async def test_only_the_statement_that_asks_for_it_is_planned_anew(pool: PlainPool) -> None:
+    kept, anew, after = [
+        (await pool.fetch("SELECT current_setting('plan_cache_mode'), pg_backend_pid()", (), plan_anew=anew))[0]
+        for anew in (False, True, False)
+    ]
+    assert (kept[0], anew[0], after[0]) == ("force_generic_plan", "force_custom_plan", "force_generic_plan")
+    assert kept[1] == anew[1] == after[1]
+
+
+async def test_a_statement_that_fails_leaves_nobody_planning_anew(pool: PlainPool, count: Count) -> None:
+    before = await pid(pool)
+    with pytest.raises(asyncpg.DivisionByZeroError):
+        await pool.fetch("SELECT 1 / $1::integer", (0,), plan_anew=True)
+    assert await pid(pool) != before
+
+    async def ended() -> bool:
+        return await count(ALIVE) == 1
+
+    await until(ended)
+
+
 async def test_a_connection_that_the_server_ended_is_replaced(pool: PlainPool, database: TestDatabase) -> None:
     before = await pid(pool)
     other = await database.connect(Role.catalog)

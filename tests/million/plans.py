@@ -38,6 +38,10 @@ THINGS: Final = """
 """
 
 
+Heard = tuple[Role, str, Sequence[Any], bool]
+"""Who sent which SQL with which values, and whether it was planned anew for these."""
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What the statements of one request do."""
@@ -62,14 +66,16 @@ async def plan_of(market: TestMarket, asked: Asked, client: AsyncClient, setting
         answer = await client.get(asked.path.format(**things), params=parameters)
     assert answer.status_code == 200, answer.text
     nodes: list[dict[str, Any]] = []
-    for role, sql, values in heard:
+    for role, sql, values, plan_anew in heard:
         connection = await market.connect(role)
+        if plan_anew:
+            await connection.execute("SET plan_cache_mode = force_custom_plan")
         for setting in settings:
             await connection.execute(f"SET {setting}")
         nodes.extend(_nodes(await _explained(connection, sql, values)))
         await connection.close()
     return Plan(
-        statements=tuple(sql for _, sql, _ in heard),
+        statements=tuple(sql for _, sql, _, _ in heard),
         indexes=frozenset(node["Index Name"] for node in nodes if "Index Name" in node),
         read_whole=frozenset(
             node["Relation Name"]
@@ -107,16 +113,16 @@ def _looked_at(node: dict[str, Any]) -> int:
 
 
 @contextmanager
-def _heard(market: TestMarket) -> Iterator[list[tuple[Role, str, Sequence[Any]]]]:
+def _heard(market: TestMarket) -> Iterator[list[Heard]]:
     """Collects the reads of the services with their values, on both of their ways to the database."""
-    heard: list[tuple[Role, str, Sequence[Any]]] = []
+    heard: list[Heard] = []
     databases: list[Database] = [app.state.database for app in market.market.services.values()]
     listeners = []
     for database in databases:
         role = Role[database.service]
 
         def note(_connection: Any, _cursor: Any, sql: str, values: Any, *_: Any, role: Role = role) -> None:
-            heard.append((role, sql, tuple(values)))
+            heard.append((role, sql, tuple(values), False))
 
         event.listen(database.engine.sync_engine, "before_cursor_execute", note)
         listeners.append((database, note))
@@ -129,11 +135,11 @@ def _heard(market: TestMarket) -> Iterator[list[tuple[Role, str, Sequence[Any]]]
             delattr(database, "fetch_rows")
 
 
-def _noting(database: Database, role: Role, heard: list[tuple[Role, str, Sequence[Any]]]) -> Any:
+def _noting(database: Database, role: Role, heard: list[Heard]) -> Any:
     fetch_rows = database.fetch_rows
 
-    async def noted(sql: str, *values: object) -> list[asyncpg.Record]:
-        heard.append((role, sql, values))
-        return await fetch_rows(sql, *values)
+    async def noted(sql: str, *values: object, plan_anew: bool = False) -> list[asyncpg.Record]:
+        heard.append((role, sql, values, plan_anew))
+        return await fetch_rows(sql, *values, plan_anew=plan_anew)
 
     return noted

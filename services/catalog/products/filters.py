@@ -22,29 +22,36 @@ CONDITIONS: Final[Mapping[str, str]] = {
 IN_STOCK: Final[Mapping[bool, str]] = {True: "d.in_stock", False: "NOT d.in_stock"}
 """No parameter, because the index of the few products that are sold out is found by these very words."""
 
-KEPT_TERMS: Final = "(ARRAY['category:' || category_slug, 'region:' || region_code] || certificate_kinds)"
+KEPT_TERMS: Final = (
+    "(ARRAY['category:' || category_slug, 'commodity:' || commodity_slug, 'region:' || region_code,"
+    " (('price:' || left(price_from::text, 1)) || 'e') || length(price_from::text)::text,"
+    " (('price:' || left(price_from::text, 2)) || 'e') || length(price_from::text)::text,"
+    " 'in_stock:' || in_stock::text, 'part:' || ((uuid_hash(product_id) & 31)::text)] || certificate_kinds)"
+)
 """What the index of words holds of a document beside its words, so that it answers both at once."""
 
-TERMS: Final = (
-    KEPT_TERMS.replace("category_slug", "d.category_slug")
-    .replace("region_code", "d.region_code")
-    .replace("certificate_kinds", "d.certificate_kinds")
-)
+TERMS: Final = re.sub(r"(?<!')\b([a-z]+_(slug|code|from|kinds|stock|id))", r"d.\1", KEPT_TERMS)
+ONE_PART: Final = "part:0"
+"""One of 32 products, whoever sells them and since when."""
+MOST_PRICE_TERMS: Final = 9
+"""A wider span of prices is no narrower than the words themselves."""
 
 # Skips from one set of certificates to the next in an index that has them in order; there are a few dozen.
-_SETS: Final = """RECURSIVE kinds (kinds) AS (
-    (SELECT d.certificate_kinds FROM catalog.product_documents d WHERE {among} ORDER BY d.certificate_kinds LIMIT 1)
+CERTIFICATE_SETS: Final = """RECURSIVE kinds (kinds) AS (
+    (SELECT d.certificate_kinds FROM catalog.product_documents d ORDER BY d.certificate_kinds LIMIT 1)
     UNION ALL
-    SELECT (SELECT d.certificate_kinds FROM catalog.product_documents d WHERE {among} AND d.certificate_kinds > k.kinds
+    SELECT (SELECT d.certificate_kinds FROM catalog.product_documents d WHERE d.certificate_kinds > k.kinds
             ORDER BY d.certificate_kinds LIMIT 1)
     FROM kinds k WHERE k.kinds IS NOT NULL
 )"""
-CERTIFICATE_SETS: Final = _SETS.replace("{among}", "true")
 HOLDING: Final = "m.kinds @> ARRAY[CAST(:certificate AS text)]"
-HELD_BY_COMMODITY: Final = (
-    f"EXISTS (WITH {_SETS.replace('{among}', 'd.commodity_slug = m.slug')}"
-    " SELECT FROM kinds k WHERE k.kinds @> ARRAY[CAST(:certificate AS text)])"
-)
+HELD: Final = """EXISTS (
+    WITH {sets} SELECT FROM kinds k WHERE k.kinds @> {certificates} AND (
+        SELECT true FROM catalog.product_documents d
+        WHERE d.commodity_slug = m.slug AND d.certificate_kinds = k.kinds LIMIT 1
+    )
+)""".replace("{sets}", CERTIFICATE_SETS)
+HELD_BY_COMMODITY: Final = HELD.replace("{certificates}", "ARRAY[CAST(:certificate AS text)]")
 """Whether the commodity `m` has products with the certificate at all; else all of them would be passed over."""
 
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
@@ -78,11 +85,45 @@ class ProductFilters:
             if name not in answered:
                 yield IN_STOCK[value] if name == "in_stock" else CONDITIONS[name]
 
+    def prices(self) -> Iterator[str]:
+        """The conditions on the price alone."""
+        return (CONDITIONS[name] for name, _ in self._named() if name.startswith("price"))
+
     @property
     def of_certificate(self) -> bool:
         """Whether the certificate is the narrowest of these."""
         narrower = (self.category, self.commodity, self.vendor, self.region)
         return self.certificate is not None and narrower == (None,) * len(narrower) and self.in_stock is not False
+
+    @property
+    def plan_anew(self) -> bool:
+        """Whether the best plan depends on the values: few have some certificates and prices, and most have others."""
+        return (self.certificate, self.price_min, self.price_max) != (None, None, None)
+
+    def terms(self) -> Iterator[str]:
+        """The filters as terms of the index of words, but for the prices."""
+        for name in ("category", "commodity", "region"):
+            if (value := getattr(self, name)) is not None:
+                yield f"{name}:{value}"
+        if self.certificate is not None:
+            yield self.certificate
+        if self.in_stock is False:
+            yield "in_stock:false"
+
+    def price_terms(self) -> list[str]:
+        """One of these has every product within the prices; none where there are too many to look up.
+
+        A term is the first one or two digits of a price, and how many digits it has.
+        """
+        if self.price_min is None or self.price_max is None:
+            return []
+        for first in (10, 1):
+            digits, many = len(str(first)), 9 * first
+            ends = [str(price) for price in (self.price_min, self.price_max)]
+            least, most = (many * len(end) + int(end[:digits]) - first for end in ends)
+            if self.price_min >= first and most - least < MOST_PRICE_TERMS:
+                return [f"price:{number % many + first}e{number // many}" for number in range(least, most + 1)]
+        return []
 
     def _named(self) -> Iterator[tuple[str, Any]]:
         if self.vendor is not None:

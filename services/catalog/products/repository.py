@@ -137,5 +137,5 @@ async def list_products(
         holding=HOLDING,
         held=HELD_BY_COMMODITY if filters.certificate else "true",
     )
-    rows = await database.fetch_named(statement, values)
+    rows = await database.fetch_named(statement, values, plan_anew=filters.plan_anew)
     return [(document, product_id, price) for document, product_id, price in rows]

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from services.catalog.search.index import ways
 from services.catalog.search.places import Place, distance_km
 from services.catalog.search.schemas import SearchAnswer
 from tests.catalog.search.demo_lexicon import JUDGED
@@ -182,6 +183,53 @@ class TestFilters:
         wanted = {hit["slug"] for hit in every["hits"] if hit["price_from"]["amount"] <= 40_000}
         assert {hit["slug"] for hit in cheap["hits"]} == wanted
         assert 0 < cheap["total"] < every["total"]
+
+    @pytest.mark.parametrize(
+        ("parameters", "condition"),
+        [
+            ({"commodity": "gula-semut"}, "d.commodity_slug = 'gula-semut'"),
+            ({"region": "52.01"}, "d.region_code = '52.01'"),
+            ({"certificate": "HALAL"}, "'HALAL' = ANY (d.certificate_kinds)"),
+            ({"price_min": 18_500, "price_max": 31_000}, "d.price_from BETWEEN 18500 AND 31000"),
+            ({"price_min": 90_000, "price_max": 120_000}, "d.price_from BETWEEN 90000 AND 120000"),
+            ({"price_min": 900, "price_max": 900_000_000}, "d.price_from BETWEEN 900 AND 900000000"),
+            ({"in_stock": "false"}, "NOT d.in_stock"),
+        ],
+    )
+    async def test_words_keep_what_they_mean_beside_a_filter(
+        self, searched: Shelf, parameters: dict[str, Any], condition: str
+    ) -> None:
+        await searched.sell_out((await slugs(searched, "gula semut"))[0])
+        passing, found = set(await expected(searched, condition)), set()
+        for words in ("minyak", "asli", "lombok", "gula semut"):
+            every = set(await slugs(searched, words))
+            assert set(await slugs(searched, words, **parameters)) == every & passing
+            found |= every & passing
+        assert found
+
+    @pytest.mark.parametrize("few", [1, ways.FEW])
+    @pytest.mark.parametrize(
+        ("parameters", "condition"),
+        [
+            ({}, "true"),
+            ({"price_min": 18_500, "price_max": 31_000}, "d.price_from BETWEEN 18500 AND 31000"),
+            ({"certificate": "PIRT"}, "'PIRT' = ANY (d.certificate_kinds)"),
+            (
+                {"category": "minyak", "certificate": "HALAL", "price_max": 60_000},
+                "d.category_slug = 'minyak' AND 'HALAL' = ANY (d.certificate_kinds) AND d.price_from <= 60000",
+            ),
+            ({"commodity": "gula-semut"}, "d.commodity_slug = 'gula-semut'"),
+            ({"certificate": "NOBODY_HAS_IT"}, "false"),
+        ],
+    )
+    async def test_the_nearest_of_those_that_pass(
+        self, searched: Shelf, parameters: dict[str, Any], condition: str, few: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(ways, "FEW", few)
+        wanted = await expected(searched, condition)
+        assert wanted or condition == "false"
+        found = await slugs(searched, sort="distance", near=MATARAM, **parameters)
+        assert sorted(found) == sorted(wanted)
 
     @pytest.mark.parametrize("value", ['" OR price_from > 0 OR vendor = "', "'; DROP TABLE x --", "a\\", '\\"', "x y"])
     async def test_nothing_when_a_filter_tries_to_be_more(self, searched: Shelf, value: str) -> None:

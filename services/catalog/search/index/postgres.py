@@ -86,7 +86,8 @@ class PostgresEngine:
         if not query.branches:
             return EngineAnswer(EngineName.postgres, (), 0, True, {facet: {} for facet in query.facets})
         values = dict(_values(query))
-        (row,) = await self._database.fetch_named(_statement(query), values)
+        plan_anew = query.filters.plan_anew or any(branch.certificates for branch in query.branches)
+        (row,) = await self._database.fetch_named(_statement(query), values, plan_anew=plan_anew)
         total, facets, *columns = row
         counted = orjson.loads(facets)
         return EngineAnswer(
@@ -121,6 +122,7 @@ def _statement(query: EngineQuery) -> str:
 def _values(query: EngineQuery) -> Iterator[tuple[str, Any]]:
     yield "today", query.today
     yield from query.filters.values().items()
+    yield "price_terms", query.filters.price_terms()
     yield "skip", (query.page - 1) * query.per_page
     yield "until", query.page * query.per_page
     if query.near is not None:
@@ -150,11 +152,10 @@ def _near(latitude: float, longitude: float, radius_km: float | None) -> Iterato
 
 
 def _tsquery(branch: Branch) -> str:
-    """All words, and a place for the slug of one commodity. Where none is set, the last word may still be typed. Words
-    are letters and digits; quoting keeps them operands."""
+    """All words, and a place for the slug of a commodity. Words are letters and digits; quoting keeps them operands."""
     field = "name:" if branch.only_names else ""
     words = " & ".join(f"'{field}{word}'" for word in branch.words)
-    return f"{words} & 'commodity:%s'" if branch.commodities else f"{words}:*"
+    return f"{words} & 'commodity:%s'" if branch.commodities else words
 
 
 def _facets(facets: tuple[Facet, ...]) -> str:

@@ -5,12 +5,15 @@ What it reads follows from how many it passes over, so every filter that is sele
 """
 
 from collections.abc import Container, Iterator, Mapping
+from itertools import chain
 from typing import Final
 
 from services.catalog.products.filters import (
     CERTIFICATE_SETS,
+    HELD,
     HELD_BY_COMMODITY,
     HOLDING,
+    ONE_PART,
     TERMS,
     VISIBLE,
     ProductFilters,
@@ -21,6 +24,10 @@ from services.catalog.search.plan import Branch
 from services.catalog.search.schemas import SearchSort
 
 CANDIDATES: Final = REACHABLE + 1
+RARE: Final = 20
+"""Of so many products with a word, fewer are no page of a search."""
+FEW: Final = 12_001
+"""More than so many products of some prices are found near any place by going from vendor to vendor."""
 PREFERRED: Final = 250
 """How many products a branch may move forward that is a part of another one."""
 
@@ -78,12 +85,35 @@ TURN: Final = ", row_number() OVER (ORDER BY {key} {direction}) AS turn"
 # Materialized, so that the planner does not see the limit: it would rather read the table from its beginning, where
 # every row tested means fetching and unpacking its words. The filters that the terms of the index hold are looked up
 # with the words, and so is each commodity, the heaviest first, until there are enough.
+#
+# The index gives the places of all that have a word before the first can be fetched, which for a word of half of all
+# products takes longer than all else. So a part of the products is looked through first, which for such a word is
+# enough; and the last word is taken for the beginning of others only where it is rare by itself.
 WITH_WORDS: Final = """(
-    WITH matching AS MATERIALIZED (
+    WITH of_a_part AS MATERIALIZED (
         SELECT {columns}, {weight} AS weight FROM catalog.product_documents d
-        WHERE d.search_vector @@ CAST(:query{n} AS tsquery) AND {conditions}
+        WHERE d.search_vector @@ CAST(CAST(:query{n} AS text) AS tsquery) AND {terms} @> ARRAY['{part}']
+        AND {conditions}
+    ),
+    whole AS MATERIALIZED (
+        SELECT {columns}, {weight} AS weight FROM catalog.product_documents d
+        WHERE d.search_vector @@ CAST(CAST(:query{n} AS text) AS tsquery) AND {conditions}
+        AND (SELECT count(*) FROM (SELECT FROM of_a_part LIMIT {candidates}) f) < {candidates}
+    ),
+    known AS MATERIALIZED (
+        SELECT FROM catalog.product_documents d
+        WHERE d.search_vector @@ CAST(CAST(:query{n} AS text) AS tsquery) AND {terms} @> ARRAY['{part}']
+    ),
+    begun AS MATERIALIZED (
+        SELECT {columns}, {weight} AS weight FROM catalog.product_documents d
+        WHERE d.search_vector @@ CAST(CAST(:query{n} AS text) || ':*' AS tsquery) AND {conditions}
+        AND (SELECT count(*) FROM (SELECT FROM of_a_part LIMIT {rare}) f) < {rare}
+        AND (SELECT count(*) FROM (SELECT FROM known LIMIT {rare}) f) < {rare}
     )
-    SELECT * FROM matching LIMIT {candidates}
+    SELECT * FROM of_a_part WHERE NOT EXISTS (SELECT FROM whole)
+    UNION ALL SELECT * FROM whole WHERE NOT EXISTS (SELECT FROM begun)
+    UNION ALL SELECT * FROM begun
+    LIMIT {candidates}
 )"""
 WITH_WORDS_OF_COMMODITIES: Final = """(
     SELECT {columns}, m.weight * :boost{n} AS weight
@@ -137,7 +167,8 @@ OF_CERTIFICATES: Final = """(
 )"""
 
 # Products are where their vendors are, and there are few vendors: from the nearest on, until there are enough. The
-# index passes over a vendor that has none of the commodities in one step.
+# index passes over a vendor that has none of the commodities in one step. The limit of each vendor keeps them in order:
+# without it the planner may join all at once.
 BY_VENDORS: Final = """(
     SELECT {columns}, {weight} AS weight
     FROM (
@@ -146,9 +177,24 @@ BY_VENDORS: Final = """(
     ) v
     CROSS JOIN LATERAL (
         SELECT {columns} FROM catalog.product_documents d WHERE d.vendor_id = v.id {inside} AND {conditions}
+        LIMIT {candidates}
     ) d
-    LIMIT {candidates}
+    WHERE {holds} LIMIT {candidates}
 )"""
+# Where there are few of such prices all of them are looked at: no vendor near may have one.
+BY_PRICES_OR_VENDORS: Final = """(
+    WITH few AS MATERIALIZED (
+        SELECT d.certified_until, {columns} FROM catalog.product_documents d
+        WHERE {prices} ORDER BY d.price_from LIMIT {few}
+    )
+    (
+        SELECT {columns}, {weight} AS weight FROM few d
+        WHERE (SELECT count(*) FROM few) < {few} AND {conditions} {inside}
+        ORDER BY {key} {direction} LIMIT {candidates}
+    )
+    UNION ALL {by_vendors}
+)""".replace("{by_vendors}", BY_VENDORS)
+ARE_MANY: Final = "(SELECT count(*) FROM few) = {few}"
 IN_THE_BOX: Final = "point(v.longitude, v.latitude) <@ box(point(:east, :north), point(:west, :south))"
 REGIONS_AROUND: Final = (
     "ARRAY(SELECT DISTINCT 'region:' || v.region_code FROM vendors.vendors_v1 v"
@@ -156,9 +202,7 @@ REGIONS_AROUND: Final = (
 )
 """So that of a word that half of all have only those are fetched that may be near."""
 HOLDS: Final = "(SELECT true FROM vendors.certificates_v1 x WHERE x.vendor_id = v.id AND x.kind = {kind} LIMIT 1)"
-IN_CATEGORY: Final = (
-    "d.commodity_slug = ANY (ARRAY(SELECT c.slug FROM catalog.commodities c WHERE c.category_slug = :category))"
-)
+COMMODITIES: Final = "SELECT m.slug FROM catalog.commodities m WHERE {only}"
 
 OF_ALL: Final = """(
     SELECT {columns}, {weight} AS weight FROM catalog.product_documents d
@@ -173,12 +217,10 @@ def way(number: int, branch: Branch, query: EngineQuery) -> str:
     filters = query.filters
     key, direction = (NEAR_ENOUGH, "ASC") if by_distance else CUT[query.sort]
     pieces = {"weight": OF_COMMODITY if branch.commodities else "CAST(:boost{n} AS double precision)"}
-    pieces["only"] = " AND ".join(_commodities(filters)) or "true"
     answered: set[str] = set()
     if branch.words:
         template = WITH_WORDS_OF_COMMODITIES if branch.commodities else WITH_WORDS
-        answered = {"category", "region", "certificate", "commodities", "regions", "certificates"}
-        answered |= {"commodity"} if branch.commodities else set()
+        answered = {"category", "commodity", "region", "certificate", "commodities", "regions", "certificates"}
     elif filters.vendor is not None:
         template = OF_ALL
     elif branch.commodities and (by_relevance or not by_distance):
@@ -186,10 +228,9 @@ def way(number: int, branch: Branch, query: EngineQuery) -> str:
         pieces["turn"] = TURN if by_relevance else ""
         pieces["across"] = "d.turn" if by_relevance else "d.key {direction}"
         answered = {"commodities", "commodity", "category"}
-    elif by_distance and filters.in_stock is not False:
-        template = BY_VENDORS
-        pieces["vendors"] = " AND ".join(_vendors(branch, query))
-        pieces["inside"] = f"AND {IN_CATEGORY}" if filters.category else ""
+    elif by_distance and filters.in_stock is not False and filters.commodity is None:
+        pieces |= _nearest(branch, query)
+        template = BY_PRICES_OR_VENDORS if pieces["prices"] else BY_VENDORS
         answered = {"category"}
     elif by_distance:
         template = OF_ALL
@@ -197,18 +238,35 @@ def way(number: int, branch: Branch, query: EngineQuery) -> str:
         template = OF_CATEGORY
         pieces["held"] = HELD_BY_COMMODITY if filters.certificate else "true"
         answered = {"category"}
+    elif filters.in_stock is False:
+        template = OF_ALL
     elif branch.regions:
         template = OF_REGIONS
         answered = {"regions"}
-    elif filters.of_certificate or branch.certificates:
+    elif filters.of_certificate or (branch.certificates and filters.commodity is None and filters.region is None):
         template = OF_CERTIFICATES
         pieces["holding"] = " AND ".join(_sets(branch, filters))
         answered = {"certificate", "certificates"}
     else:
         template = OF_ALL
+    pieces |= {"terms": TERMS, "part": ONE_PART, "rare": str(RARE), "few": str(FEW)}
+    pieces["only"] = " AND ".join(_commodities(branch, filters)) or "true"
+    pieces["conditions"] = " AND ".join(_conditions(branch, query, answered))
     common = {"columns": COLUMNS, "sets": CERTIFICATE_SETS, "key": key, "direction": direction, "n": str(number)}
-    conditions = " AND ".join(_conditions(branch, query, answered))
-    return fill(template, pieces, {"conditions": conditions, "candidates": str(candidates(branch))}, common)
+    return fill(template, pieces, {"candidates": str(candidates(branch))}, common)
+
+
+def _nearest(branch: Branch, query: EngineQuery) -> dict[str, str]:
+    """The pieces of the ways that go from vendor to vendor."""
+    filters = query.filters
+    prices = " AND ".join(filters.prices())
+    narrowed = any(_commodities(branch, filters))
+    return {
+        "prices": prices,
+        "vendors": " AND ".join(chain(_vendors(branch, query), [ARE_MANY] if prices else ())),
+        "holds": " AND ".join(_certificates(branch, filters)) or "true",
+        "inside": f"AND d.commodity_slug = ANY (ARRAY({COMMODITIES}))" if narrowed else "",
+    }
 
 
 def candidates(branch: Branch) -> int:
@@ -223,6 +281,8 @@ def _conditions(branch: Branch, query: EngineQuery, answered: Container[str]) ->
     if branch.words:
         if any(terms_of(branch, query.filters)):
             yield f"{TERMS} @> CAST(:terms{{n}} AS text[])"
+        if query.filters.price_terms():
+            yield f"{TERMS} && CAST(:price_terms AS text[])"
         if branch.regions:
             yield f"{TERMS} && CAST(:region_terms{{n}} AS text[])"
         if query.radius_km is not None:
@@ -237,12 +297,16 @@ def _conditions(branch: Branch, query: EngineQuery, answered: Container[str]) ->
         yield INSIDE
 
 
-def _commodities(filters: ProductFilters) -> Iterator[str]:
+def _commodities(branch: Branch, filters: ProductFilters) -> Iterator[str]:
     """Which of the commodities of a branch are looked for."""
     if filters.commodity is not None:
         yield "m.slug = :commodity"
     if filters.category is not None:
         yield "m.slug IN (SELECT c.slug FROM catalog.commodities c WHERE c.category_slug = :category)"
+    if filters.certificate is not None:
+        yield HELD_BY_COMMODITY
+    if branch.certificates:
+        yield HELD.replace("{certificates}", "CAST(:certificates{n} AS text[])")
 
 
 def _sets(branch: Branch, filters: ProductFilters) -> Iterator[str]:
@@ -254,28 +318,29 @@ def _sets(branch: Branch, filters: ProductFilters) -> Iterator[str]:
 
 
 def _vendors(branch: Branch, query: EngineQuery) -> Iterator[str]:
-    """Which vendors may have such products."""
+    """Which vendors may have such products; none where there are none."""
     yield "v.status = 'active'"
+    if any(_commodities(branch, query.filters)):
+        yield f"EXISTS ({COMMODITIES})"
     if query.filters.region is not None:
         yield "v.region_code = :region"
     if branch.regions:
         yield "v.region_code = ANY (CAST(:regions{n} AS text[]))"
-    if query.filters.certificate is not None:
-        yield HOLDS.replace("{kind}", ":certificate")
-    if branch.certificates:
-        yield HOLDS.replace("{kind}", "ANY (CAST(:certificates{n} AS text[]))")
     if query.radius_km is not None:
         yield IN_THE_BOX
 
 
+def _certificates(branch: Branch, filters: ProductFilters) -> Iterator[str]:
+    """Which of these vendors do: asked of one after the other, as most are never come to."""
+    if filters.certificate is not None:
+        yield HOLDS.replace("{kind}", ":certificate")
+    if branch.certificates:
+        yield HOLDS.replace("{kind}", "ANY (CAST(:certificates{n} AS text[]))")
+
+
 def terms_of(branch: Branch, filters: ProductFilters) -> Iterator[str]:
     """What a product must be, as the terms of the index of words."""
-    if filters.category is not None:
-        yield f"category:{filters.category}"
-    if filters.region is not None:
-        yield f"region:{filters.region}"
-    if filters.certificate is not None:
-        yield filters.certificate
+    yield from filters.terms()
     yield from branch.certificates
 
 
