@@ -70,8 +70,9 @@ async def replay_ms(connection: asyncpg.Connection, replay: Replay, times: int) 
 async def sql_searches(
     grounds: Grounds, searches: Sequence[Sequence[Statement]], connections: int, seconds: float
 ) -> float:
-    """Searches a second when PostgreSQL is asked directly, over as many connections."""
+    """Searches a second when PostgreSQL is asked directly, over as many connections that plan as the market's do."""
     wanted = cycle(searches)
+    mode = "force_custom_plan" if any(one.plan_anew for search in searches for one in search) else "force_generic_plan"
 
     async def work(connection: asyncpg.Connection, deadline: float) -> int:
         done = 0
@@ -82,6 +83,8 @@ async def sql_searches(
         return done
 
     async with _connections(grounds.settings.database_dsn(Role.catalog), connections) as pool:
+        for connection in pool:
+            await connection.execute(f"SET plan_cache_mode = {mode}")
         started = time.perf_counter()
         counts = await asyncio.gather(*(work(connection, started + seconds) for connection in pool))
         return sum(counts) / (time.perf_counter() - started)

@@ -33,6 +33,8 @@ class Statement:
     values: tuple[Any, ...]
     alone: bool = False
     """Whether it was sent outside of a transaction, and so is one itself."""
+    plan_anew: bool = False
+    """Whether it was planned for these very values."""
 
 
 @contextmanager
@@ -46,10 +48,10 @@ def listening(market: Market) -> Iterator[list[Statement]]:
         heard.append(Statement(sql, tuple(values)))
 
     def noting(fetch_rows: Fetch) -> Fetch:
-        async def noted(sql: str, *values: object) -> list[asyncpg.Record]:
+        async def noted(sql: str, *values: object, plan_anew: bool = False) -> list[asyncpg.Record]:
             if KEYS not in sql:
-                heard.append(Statement(sql, values, alone=True))
-            return await fetch_rows(sql, *values)
+                heard.append(Statement(sql, values, alone=True, plan_anew=plan_anew))
+            return await fetch_rows(sql, *values, plan_anew=plan_anew)
 
         return noted
 

@@ -28,7 +28,8 @@ class PlainPool:
         self._patience = patience
         self._server_settings = dict(server_settings)
         self._places = asyncio.Semaphore(size)
-        self._idle: list[asyncpg.Connection] = []
+        self._idle: dict[bool, list[asyncpg.Connection]] = {False: [], True: []}
+        """By whether they plan anew, so that few have to be told to."""
         self._lent = 0
         self._ending: set[asyncio.Task[None]] = set()
         self._closing = asyncio.Lock()
@@ -36,39 +37,39 @@ class PlainPool:
 
     async def fetch(self, sql: str, values: tuple[object, ...], *, plan_anew: bool = False) -> list[asyncpg.Record]:
         """The rows that one statement finds; `plan_anew` for these values, where a role keeps plans for any."""
-        connection = await self._borrow()
+        connection = await self._borrow(plan_anew)
         try:
             with nullcontext() if tracing.tracer is None else tracing.tracer.statement(self._service, sql):
-                rows = await (_fetch_planned_anew if plan_anew else asyncpg.Connection.fetch)(connection, sql, *values)
-        except BaseException as error:
-            if plan_anew or isinstance(error, asyncio.CancelledError):
-                # The server is still being told to stop, and would stop what the next borrower asks; or it would go on
-                # planning anew.
-                ending = asyncio.create_task(self._end(connection))
-                self._ending.add(ending)
-                ending.add_done_callback(self._ending.discard)
-            else:
-                self._take_back(connection)
+                rows: list[asyncpg.Record] = await connection.fetch(sql, *values)
+        except asyncio.CancelledError:
+            # The server is still being told to stop, and would stop what the next borrower asks.
+            ending = asyncio.create_task(self._end(connection))
+            self._ending.add(ending)
+            ending.add_done_callback(self._ending.discard)
             raise
-        self._take_back(connection)
+        except BaseException:
+            self._take_back(connection, plan_anew)
+            raise
+        self._take_back(connection, plan_anew)
         return rows
 
     def state(self) -> PoolState:
         """The pool at this moment."""
-        return PoolState("plain", self._size, len(self._idle) + self._lent, self._lent, self.wait.waiting)
+        idle = sum(map(len, self._idle.values()))
+        return PoolState("plain", self._size, idle + self._lent, self._lent, self.wait.waiting)
 
     async def close(self) -> None:
         """Give the connections back to the server, those that are lent when their statements are done."""
         async with self._closing:
             for _ in range(self._size):
                 await self._places.acquire()
-            idle, self._idle = self._idle, []
-            ends = (connection.close(timeout=CLOSE_SECONDS) for connection in idle)
+            idle, self._idle = self._idle, {False: [], True: []}
+            ends = (one.close(timeout=CLOSE_SECONDS) for connections in idle.values() for one in connections)
             await asyncio.gather(*ends, return_exceptions=True)
             for _ in range(self._size):
                 self._places.release()
 
-    async def _borrow(self) -> asyncpg.Connection:
+    async def _borrow(self, plan_anew: bool) -> asyncpg.Connection:
         with self.wait.measured():
             if self._places.locked():
                 async with asyncio.timeout(self._patience):
@@ -77,19 +78,21 @@ class PlainPool:
                 await self._places.acquire()
             self._lent += 1
             try:
-                while self._idle:
-                    connection = self._idle.pop()
-                    if not connection.is_closed():
-                        return connection
+                for mode in (plan_anew, not plan_anew):
+                    while self._idle[mode]:
+                        connection = self._idle[mode].pop()
+                        if not connection.is_closed():
+                            return connection if mode is plan_anew else await _told(connection, plan_anew)
                 async with asyncio.timeout(self._patience):
-                    return await asyncpg.connect(self._dsn, server_settings=self._server_settings)
+                    connection = await asyncpg.connect(self._dsn, server_settings=self._server_settings)
+                return await _told(connection, plan_anew) if plan_anew else connection
             except BaseException:
                 self._leave()
                 raise
 
-    def _take_back(self, connection: asyncpg.Connection) -> None:
+    def _take_back(self, connection: asyncpg.Connection, plans_anew: bool) -> None:
         if not connection.is_closed():
-            self._idle.append(connection)
+            self._idle[plans_anew].append(connection)
         self._leave()
 
     async def _end(self, connection: asyncpg.Connection) -> None:
@@ -101,8 +104,11 @@ class PlainPool:
         self._places.release()
 
 
-async def _fetch_planned_anew(connection: asyncpg.Connection, sql: str, *values: object) -> list[asyncpg.Record]:
-    await connection.execute("SET plan_cache_mode = force_custom_plan")
-    rows: list[asyncpg.Record] = await connection.fetch(sql, *values)
-    await connection.execute("RESET plan_cache_mode")
-    return rows
+async def _told(connection: asyncpg.Connection, plan_anew: bool) -> asyncpg.Connection:
+    """Have it plan anew from now on, or no more; ended where it cannot be told."""
+    try:
+        await connection.execute("SET plan_cache_mode = force_custom_plan" if plan_anew else "RESET plan_cache_mode")
+    except BaseException:
+        connection.terminate()
+        raise
+    return connection

@@ -85,16 +85,21 @@ async def test_only_the_statement_that_asks_for_it_is_planned_anew(pool: PlainPo
     assert kept[1] == anew[1] == after[1]
 
 
-async def test_a_statement_that_fails_leaves_nobody_planning_anew(pool: PlainPool, count: Count) -> None:
-    before = await pid(pool)
-    with pytest.raises(asyncpg.DivisionByZeroError):
-        await pool.fetch("SELECT 1 / $1::integer", (0,), plan_anew=True)
-    assert await pid(pool) != before
+async def test_a_statement_that_fails_leaves_nobody_planning_anew(pool: PlainPool) -> None:
+    for anew, mode in ((True, "force_generic_plan"), (False, "force_custom_plan")):
+        with pytest.raises(asyncpg.DivisionByZeroError):
+            await pool.fetch("SELECT 1 / $1::integer", (0,), plan_anew=anew)
+        rows = await pool.fetch("SELECT current_setting('plan_cache_mode')", (), plan_anew=not anew)
+        assert rows[0][0] == mode
+    assert pool.state() == idle(1)
 
-    async def ended() -> bool:
-        return await count(ALIVE) == 1
 
-    await until(ended)
+async def test_each_way_of_planning_keeps_its_own_connections(pool: PlainPool) -> None:
+    sleepy = "SELECT current_setting('plan_cache_mode'), pg_sleep(0.001)"
+    both = await asyncio.gather(*(pool.fetch(sleepy, (), plan_anew=bool(number % 2)) for number in range(60)))
+    modes = ("force_generic_plan", "force_custom_plan")
+    assert [rows[0][0] for rows in both] == [modes[number % 2] for number in range(60)]
+    assert pool.state() == idle(SIZE)
 
 
 async def test_a_connection_that_the_server_ended_is_replaced(pool: PlainPool, database: TestDatabase) -> None:

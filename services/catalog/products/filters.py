@@ -97,8 +97,9 @@ class ProductFilters:
 
     @property
     def plan_anew(self) -> bool:
-        """Whether the best plan depends on the values: few have some certificates and prices, and most have others."""
-        return (self.certificate, self.price_min, self.price_max) != (None, None, None)
+        """Whether the best plan depends on the values: few have some certificates and prices or are sold out, and most
+        have others."""
+        return (self.certificate, self.price_min, self.price_max) != (None, None, None) or self.in_stock is False
 
     def terms(self) -> Iterator[str]:
         """The filters as terms of the index of words, but for the prices."""
