@@ -33,7 +33,7 @@ class Branch:
     `commodities` are slugs with what each weighs, heaviest first; the weight of a product is its commodity's (1 where
     none is set) times `boost`. A boost above 1 only moves products forward: another branch gives them too. All `words`
     must stand in a product's texts, or in its name and its vendor's where `only_names` says so; where no commodity is
-    set, the last one may be the beginning of a word.
+    set, the last one may be the beginning of a word, if few products have it as a whole one.
     """
 
     boost: float = 1.0

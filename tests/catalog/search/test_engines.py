@@ -201,7 +201,7 @@ class TestFilters:
     ) -> None:
         await searched.sell_out((await slugs(searched, "gula semut"))[0])
         passing, found = set(await expected(searched, condition)), set()
-        for words in ("minyak", "asli", "lombok", "gula semut"):
+        for words in ("minyak", "koperasi", "lombok", "gula semut"):
             every = set(await slugs(searched, words))
             assert set(await slugs(searched, words, **parameters)) == every & passing
             found |= every & passing
@@ -235,6 +235,11 @@ class TestFilters:
     async def test_nothing_when_a_filter_tries_to_be_more(self, searched: Shelf, value: str) -> None:
         for name in ("category", "commodity", "region", "vendor", "certificate"):
             assert (await search(searched, **{name: value}))["total"] == 0
+
+    @pytest.mark.parametrize("term", ["in_stock:true", "part:0", "region:52.01", "category:minyak"])
+    async def test_nothing_when_a_certificate_is_called_as_another_term(self, searched: Shelf, term: str) -> None:
+        assert await slugs(searched, "koperasi")
+        assert (await search(searched, "koperasi", certificate=term))["total"] == 0
 
     async def test_nothing_of_a_vendor_whose_certificates_ended(self, searched: Shelf) -> None:
         slug = (await slugs(searched, "garam spa"))[0]

@@ -25,7 +25,7 @@ from services.catalog.search.schemas import SearchSort
 
 CANDIDATES: Final = REACHABLE + 1
 RARE: Final = 20
-"""Of so many products with a word, fewer are no page of a search."""
+"""A word that fewer products of one part have may be the beginning of another."""
 FEW: Final = 12_001
 """More than so many products of some prices are found near any place by going from vendor to vendor."""
 PREFERRED: Final = 250
@@ -220,7 +220,8 @@ def way(number: int, branch: Branch, query: EngineQuery) -> str:
     answered: set[str] = set()
     if branch.words:
         template = WITH_WORDS_OF_COMMODITIES if branch.commodities else WITH_WORDS
-        answered = {"category", "commodity", "region", "certificate", "commodities", "regions", "certificates"}
+        # A certificate that a caller names is looked at again: it might be called as another term is.
+        answered = {"category", "commodity", "region", "commodities", "regions", "certificates"}
     elif filters.vendor is not None:
         template = OF_ALL
     elif branch.commodities and (by_relevance or not by_distance):
